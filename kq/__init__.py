@@ -1,0 +1,3 @@
+"""kq: Kafka without the JVM."""
+
+__version__ = "0.1.0"
