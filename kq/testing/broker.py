@@ -1,0 +1,186 @@
+"""`Broker`: a real kq broker of one's own, from Python code that is not asynchronous.
+
+    with Broker() as broker:
+        broker.create_topic("orders")
+        run_my_code(broker.bootstrap)
+        assert [r.value for r in broker.records("orders")] == [b"..."]
+
+It keeps its address over restart() and kill() + start(), so that clients under test find it again. Calls that talk to
+the broker (create_topic, produce, records) use kq's own client and meet injected faults like anyone else.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from kq.testing import faults
+from kq.testing.ports import free_port, is_free
+from kq.testing.process import Process, StartFailed, tail
+
+__all__ = ["Broker", "StartFailed"]
+
+START_ATTEMPTS = 5  # each with another port, when somebody else took the one found free
+
+
+class Broker:
+    """One broker, its directory and the handles of its faults. `settings` are broker settings under Kafka's names."""
+
+    def __init__(
+        self,
+        settings: Mapping[str, str] | None = None,
+        *,
+        data_dir: str | Path | None = None,
+        host: str = "127.0.0.1",
+        start_timeout_s: float = 30.0,
+    ) -> None:
+        self._settings = dict(settings or {})
+        self._given_data_dir = None if data_dir is None else Path(data_dir)
+        self._host = host
+        self._start_timeout_s = start_timeout_s
+        self._room: Path | None = None  # temporary: the log, the fault socket, the data unless a data_dir was given
+        self._port = 0
+        self._process: Process | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None and self._room is not None:
+            error.add_note(f"kq broker log:\n{self.log_tail()}")
+        self.close()
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Starts it, or starts it again on the same address and data. Does nothing while it runs."""
+        if self.running:
+            return
+        if self._room is None:
+            self._room = Path(tempfile.mkdtemp(prefix="kq-"))
+        for attempt in range(START_ATTEMPTS):
+            port = self._port or free_port(self._host)
+            try:
+                self._process = Process(self._arguments(port), log=self._log, start_timeout_s=self._start_timeout_s)
+            except StartFailed:
+                if self._port or is_free(self._host, port) or attempt == START_ATTEMPTS - 1:
+                    raise
+            else:
+                self._port = port
+                return
+
+    def stop(self) -> None:
+        """A clean stop (SIGTERM); the data stays for the next start()."""
+        if self._process is not None:
+            self._process.stop()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def kill(self) -> None:
+        """SIGKILL: nothing is flushed, nobody is told. start() brings it back."""
+        if self._process is not None:
+            self._process.kill()
+
+    def pause(self) -> None:
+        """SIGSTOP: connections stay open and nothing answers, until resume()."""
+        self._running_process().signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._running_process().signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        """Stops it and removes what it made; a data_dir that was given stays."""
+        self.stop()
+        if self._room is not None:
+            shutil.rmtree(self._room, ignore_errors=True)
+            self._room = None
+
+    # -- what it is ---------------------------------------------------------------------------------------------------
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.running
+
+    @property
+    def bootstrap(self) -> str:
+        """host:port, for bootstrap.servers."""
+        return str(self._started().ready["bootstrap"])
+
+    @property
+    def admin(self) -> str | None:
+        """URL of its metrics and status, None where they are off."""
+        url = self._started().ready.get("admin")
+        return None if url is None else str(url)
+
+    @property
+    def pid(self) -> int:
+        return self._running_process().pid
+
+    @property
+    def data_dir(self) -> Path:
+        if self._given_data_dir is not None:
+            return self._given_data_dir
+        if self._room is None:
+            raise RuntimeError("the broker has no directory: start it first")
+        return self._room / "data"
+
+    def log_tail(self, lines: int = 60) -> str:
+        """The end of what it logged, over all its starts; nothing once it is closed."""
+        return "" if self._room is None else tail(self._log, lines)
+
+    # -- faults -------------------------------------------------------------------------------------------------------
+
+    def inject(
+        self,
+        api: str | int,
+        *,
+        error: str | None = None,
+        delay_s: float = 0.0,
+        drop: bool = False,
+        times: int = 1,
+        topic: str | None = None,
+    ) -> None:
+        """The next `times` requests of that API (by name or key) get that Kafka error, that delay, or no answer."""
+        self._running_process()
+        faults.inject(self._fault_socket, api, error=error, delay_s=delay_s, drop=drop, times=times, topic=topic)
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _arguments(self, port: int) -> list[str]:
+        self._fault_socket.unlink(missing_ok=True)
+        arguments = ["--data-dir", str(self.data_dir), "--listen", f"{self._host}:{port}"]
+        arguments += ["--testing", str(self._fault_socket)]
+        for name, value in self._settings.items():
+            arguments += ["-s", f"{name}={value}"]
+        return arguments
+
+    @property
+    def _fault_socket(self) -> Path:
+        assert self._room is not None
+        return self._room / "faults"  # a unix socket's path has at most 104 bytes on macOS: short names
+
+    @property
+    def _log(self) -> Path:
+        assert self._room is not None
+        return self._room / "broker.log"
+
+    def _started(self) -> Process:
+        if self._process is None:
+            raise RuntimeError("the broker was not started: use `with Broker() as broker`, or call start()")
+        return self._process
+
+    def _running_process(self) -> Process:
+        process = self._started()
+        if not process.running:
+            raise RuntimeError("the broker is not running: start() brings it back")
+        return process
