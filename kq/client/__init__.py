@@ -1,0 +1,99 @@
+"""kq's Kafka client: one asyncio stack for the commands, the console and replication.
+
+    from kq.client import Admin, Consumer, NewTopic, Producer, connect
+
+    async with connect({"bootstrap.servers": "127.0.0.1:9092"}) as cluster:      # or: cluster = await connect(...)
+        admin = Admin(cluster)
+        for name, made in (await admin.create_topics([NewTopic("orders", partitions=3)])).items():
+            if made.error:
+                print(name, made.error)
+        async with Producer(cluster) as producer:
+            delivered = await producer.send("orders", b"value", key=b"key")      # Delivered(topic, partition, offset, ...)
+        async with Consumer(cluster) as consumer:
+            consumer.assign({("orders", 0): 0})
+            for fetched in await consumer.fetch(timeout_ms=1000):                # [] when nothing came in that time
+                print(fetched.topic, fetched.partition, fetched.values())
+
+Cluster   metadata(topics=None, max_age_ms=None) -> ClusterMetadata; request(api, body, node=None, version=None);
+          settings; close()
+Admin     create_topics([NewTopic]) -> {name: CreatedTopic}; delete_topics(names) -> {name: error};
+          create_partitions({name: NewPartitions}) -> {name: error}; describe_topics(names) -> {name: TopicDescription};
+          describe_configs([Resource], names=None, documentation=False) -> {Resource: ResourceConfig};
+          alter_configs({Resource: [ConfigChange]}) -> {Resource: error}; replace_configs({Resource: {name: value}});
+          delete_records({tp: offset}) -> {tp: DeletedRecords}; list_offsets({tp: position or ms}) -> {tp: ListedOffset};
+          replica_ends([tp]) -> {tp: {node: ListedOffset}}; epoch_ends({tp: epoch}) -> {tp: EpochEnd};
+          describe_producers([tp]) -> {tp: PartitionProducers}; describe_cluster() -> ClusterDescription;
+          describe_log_dirs(nodes=None, topics=None) -> {node: BrokerLogDirs};
+          api_versions(nodes=None) -> {node: BrokerApiVersions}.     create_*, alter_*, replace_*: validate_only=False
+Producer  send(topic, value, key=None, headers=(), partition=None, timestamp_ms=None) -> Sent, `await sent` -> Delivered
+          await send_values(topic, [bytes]) -> Accepted;  await send_columns(topic, values, keys=None, headers=None,
+          timestamps_ms=None, partition=None) -> Accepted: many records at a time, waits while buffer.memory is full.
+          Accepted.slices: [Slice]; `await slice` -> Delivered of its first record; slice.rows: which records of the call;
+          Accepted.rejected: [(row, KafkaError)], those too large.
+          flush(); close(); records_acked, records_failed, bytes_acked; first_error
+Consumer  assign({tp: offset | EARLIEST | LATEST}, stops={tp: offset}); fetch(timeout_ms=None) -> [Fetched];
+          seek(tp, offset), pause(tps), resume(tps), position(tp), watermarks(tp) -> Watermarks(start, stable, high);
+          finished: every partition with a stop has reached it
+Fetched   topic, partition, error, first_offset, next_offset, count, size_bytes; values() -> [bytes | None];
+          records() -> [Record]; columns(...): aborted and control records are gone, the stop is kept
+
+Rules it keeps:
+- It runs on one event loop (plain asyncio or uvloop) and owns no thread. Nothing here may be called from another one.
+- Partitions are named by the pair (topic, partition), `tp` above. Offsets and sizes are ints, times `*_ms` since the epoch.
+- Every failure is a `KafkaError` with a clear sentence. A call about many items carries an error beside each item
+  (`error: KafkaError | None`) and raises only when nothing at all could be asked.
+- Topics are never created by asking about them, unless `allow.auto.create.topics=true` is given.
+- Settings go by Kafka's names (`settings.py` has the table); an unknown one is INVALID_CONFIG naming the nearest.
+"""
+
+from __future__ import annotations
+
+from kq.client.admin.types import (
+    EARLIEST,
+    LATEST,
+    MAX_TIMESTAMP,
+    AlterOp,
+    ConfigChange,
+    ConfigEntry,
+    ConfigSource,
+    ConfigType,
+    NewPartitions,
+    NewTopic,
+    Resource,
+    ResourceType,
+    TopicPartition,
+)
+from kq.client.errors import AuthenticationFailed, ConnectionLost, RequestTimedOut, Unreachable, UnsupportedRequest
+from kq.client.metadata import Broker, ClusterMetadata, Partition, Topic
+from kq.client.settings import SETTINGS, ClientSettings, parse_settings
+from kq.errors import Err, KafkaError
+
+__all__ = [
+    "EARLIEST",
+    "LATEST",
+    "MAX_TIMESTAMP",
+    "SETTINGS",
+    "AlterOp",
+    "AuthenticationFailed",
+    "Broker",
+    "ClientSettings",
+    "ClusterMetadata",
+    "ConfigChange",
+    "ConfigEntry",
+    "ConfigSource",
+    "ConfigType",
+    "ConnectionLost",
+    "Err",
+    "KafkaError",
+    "NewPartitions",
+    "NewTopic",
+    "Partition",
+    "RequestTimedOut",
+    "Resource",
+    "ResourceType",
+    "Topic",
+    "TopicPartition",
+    "Unreachable",
+    "UnsupportedRequest",
+    "parse_settings",
+]

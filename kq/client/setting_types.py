@@ -1,0 +1,126 @@
+"""How the text of a client setting becomes a value, and what is said when it cannot.
+
+A `Kind` turns the text given in a file, a flag or a dictionary into a Python value; values that are already of the
+right type pass. Rules: a refusal is a `KafkaError(INVALID_CONFIG)` whose sentence names the setting, the value
+(never that of a sensitive setting) and what would be valid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kq.errors import Err, KafkaError
+
+__all__ = ["Boolean", "Choice", "Kind", "List", "Number", "Password", "Text", "invalid"]
+
+INT_MAX = 2**31 - 1
+LONG_MAX = 2**63 - 1
+
+
+def invalid(message: str) -> KafkaError:
+    return KafkaError(Err.INVALID_CONFIG, message)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Parses the value of one setting; `name` is only used to speak of it."""
+
+    sensitive = False
+
+    @property
+    def valid(self) -> str:
+        """What may be written, for people."""
+        return "any text"
+
+    def parse(self, name: str, value: object) -> object:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Text(Kind):
+    def parse(self, name: str, value: object) -> str:
+        return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Password(Kind):
+    """A secret: never shown, not even in an error."""
+
+    sensitive = True
+
+    @property
+    def valid(self) -> str:
+        return "a secret"
+
+    def parse(self, name: str, value: object) -> str:
+        return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Number(Kind):
+    low: int = 0
+    high: int = INT_MAX
+
+    @property
+    def valid(self) -> str:
+        return f"a whole number from {self.low}" + ("" if self.high >= INT_MAX else f" to {self.high}")
+
+    def parse(self, name: str, value: object) -> int:
+        try:
+            number = int(str(value).strip())
+        except ValueError:
+            raise invalid(f"{name}={value}: not a number; write {self.valid}") from None
+        if not self.low <= number <= self.high:
+            raise invalid(f"{name}={value}: out of range; write {self.valid}")
+        return number
+
+
+@dataclass(frozen=True, slots=True)
+class Boolean(Kind):
+    @property
+    def valid(self) -> str:
+        return "true or false"
+
+    def parse(self, name: str, value: object) -> bool:
+        match str(value).strip().lower():
+            case "true":
+                return True
+            case "false":
+                return False
+        raise invalid(f"{name}={value}: write true or false")
+
+
+@dataclass(frozen=True, slots=True)
+class List(Kind):
+    """Comma separated; blanks around the items and empty items are dropped."""
+
+    @property
+    def valid(self) -> str:
+        return "a list, comma separated"
+
+    def parse(self, name: str, value: object) -> tuple[str, ...]:
+        items: Sequence[object] = value if isinstance(value, list | tuple) else str(value).split(",")
+        return tuple(item for item in (str(item).strip() for item in items) if item)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(Kind):
+    """One of a few words, written in any case and kept in the one given here; `spellings` maps other words to them."""
+
+    options: tuple[str, ...]
+    spellings: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def valid(self) -> str:
+        return "one of " + ", ".join(option or "(empty)" for option in self.options)
+
+    def parse(self, name: str, value: object) -> str:
+        given = str(value).strip().lower()
+        for spelling, option in self.spellings:
+            if spelling == given:
+                return option
+        for option in self.options:
+            if option.lower() == given:
+                return option
+        raise invalid(f"{name}={value}: write {self.valid}")
