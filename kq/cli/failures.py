@@ -1,0 +1,82 @@
+"""What a command raises when it cannot do what it was asked, and the exit codes of the contract (CLI.md).
+
+0 ok; 1 failure, also when one item of many failed; 2 usage; 3 not found; 4 condition not met in time; 130 Ctrl-C.
+A failure is one sentence (what, where, why) and at most three hints, each a command that can be pasted.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+FAILED = 1
+USAGE = 2
+NOT_FOUND = 3
+NOT_IN_TIME = 4
+INTERRUPTED = 130
+
+MAX_HINTS = 3
+
+
+class Hint(NamedTuple):
+    """One line under an error: what it is for, and the command."""
+
+    label: str
+    command: str
+
+
+class Failure(Exception):
+    """Ends the command with one sentence on stderr and this exit code."""
+
+    exit_code = FAILED
+    code = "FAILED"
+
+    def __init__(self, message: str, *hints: Hint, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hints = hints[:MAX_HINTS]
+        if code is not None:
+            self.code = code
+
+
+class Usage(Failure):
+    """The command line itself is wrong."""
+
+    exit_code = USAGE
+    code = "USAGE"
+
+
+class NotFound(Failure):
+    """The named thing does not exist."""
+
+    exit_code = NOT_FOUND
+    code = "NOT_FOUND"
+
+
+class NotInTime(Failure):
+    """What was waited for did not happen before the time was up."""
+
+    exit_code = NOT_IN_TIME
+    code = "NOT_IN_TIME"
+
+
+class Unfinished(Failure):
+    """Some items failed; each has had its own line on stderr already."""
+
+    code = "PARTLY_FAILED"
+
+
+def nearest(word: str, known: list[str]) -> str | None:
+    """The known word that `word` was probably meant to be."""
+    from difflib import get_close_matches
+
+    for candidate in known:
+        if len(word) > 2 and candidate.startswith(word):
+            return candidate
+    found = get_close_matches(word, known, n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def did_you_mean(word: str, known: list[str]) -> str:
+    """`; did you mean 'orders'?`, or nothing."""
+    match = nearest(word, known)
+    return f"; did you mean '{match}'?" if match else ""

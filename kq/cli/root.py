@@ -1,0 +1,63 @@
+"""The root command and the table of nouns, each imported when it is used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kq import __version__
+from kq.cli.app import HELP
+from kq.cli.groups import PLAIN_TYPER, Noun, NounGroup
+
+if TYPE_CHECKING:
+    from typer._click.core import Context
+
+NOUNS = {
+    "broker": Noun("kq.cli.broker", "Run a broker on this machine", ("brokers",), alone="status"),
+    "demo": Noun("kq.cli.demo", "See it work: a broker, a topic, a file in and out again"),
+    "produce": Noun("kq.cli.produce", "Lines, files or JSON into a topic"),
+    "consume": Noun("kq.cli.consume", "Records to stdout, with filters and formats"),
+    "topic": Noun("kq.cli.topic", "Topics and their partitions", ("topics",), alone="list"),
+    "bench": Noun("kq.cli.bench", "How fast is it here"),
+    "cluster": Noun("kq.cli.cluster", "The cluster as a whole", ("clusters",), alone="info"),
+    "config": Noun("kq.cli.config", "Settings of topics and brokers", ("configs",), alone="list"),
+    "profile": Noun("kq.cli.profile", "Which cluster, which login", ("profiles",), alone="list"),
+    "completion": Noun("kq.cli.completion", "Completion for bash, zsh and fish"),
+}
+
+
+class Root(NounGroup):
+    nouns = NOUNS
+
+    def get_help(self, ctx: Context) -> str:
+        return HELP.rstrip("\n")
+
+
+app = typer.Typer(name="kq", cls=Root, **PLAIN_TYPER)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"kq {__version__}")
+        raise typer.Exit
+
+
+def _print_tree(wanted: bool) -> None:
+    if wanted:
+        from kq.cli.helptree import print_tree
+
+        print_tree()
+        raise typer.Exit
+
+
+@app.callback()
+def kq(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="kq's version")
+    ] = False,
+    help_json: Annotated[
+        bool, typer.Option("--help-json", is_eager=True, callback=_print_tree, help="every command and flag as JSON")
+    ] = False,
+) -> None:
+    """Kafka without the JVM."""
