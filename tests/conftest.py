@@ -1,0 +1,46 @@
+"""What every test shares: the order (quick ones first), the markers, and loud words about tools that are missing."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.support import missing
+
+INTEROP = "tests/interop/"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "interop: against foreign clients and Apache Kafka itself (all of tests/interop)"
+    )
+    config.addinivalue_line("markers", "java: needs a JRE, Maven and the peers tool that installs Apache Kafka")
+    config.addinivalue_line("markers", "slow: takes more than a few seconds; runs last")
+    config.addinivalue_line(
+        "filterwarnings", "ignore:(read|open)_text is deprecated:DeprecationWarning"
+    )  # kafka-python
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.nodeid.startswith(INTEROP):
+            item.add_marker("interop")
+    # A stable sort: unit tests, then interop, then the slow ones; a broken basis shows in the first seconds.
+    items.sort(
+        key=lambda item: (item.get_closest_marker("slow") is not None, item.get_closest_marker("interop") is not None)
+    )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line a missing tool, with the way to get it: a skip must not look like a pass."""
+    reasons = Counter(
+        str(report.longrepr[2])
+        for report in terminalreporter.getreports("skipped")
+        if isinstance(report.longrepr, tuple)
+    )
+    lines = [f"{count:4d} tests: {reason}" for reason, count in reasons.items() if missing.MARK in reason]
+    if lines:
+        terminalreporter.section("NOT TESTED HERE", yellow=True, bold=True)
+        for line in lines:
+            terminalreporter.write_line(line, yellow=True)
