@@ -8,7 +8,7 @@
             if made.error:
                 print(name, made.error)
         async with Producer(cluster) as producer:
-            delivered = await producer.send("orders", b"value", key=b"key")      # Delivered(topic, partition, offset, ...)
+            delivered = await producer.send("orders", b"value", key=b"key")      # .partition, .offset, .timestamp_ms
         async with Consumer(cluster) as consumer:
             consumer.assign({("orders", 0): 0})
             for fetched in await consumer.fetch(timeout_ms=1000):                # [] when nothing came in that time
@@ -20,7 +20,7 @@ Admin     create_topics([NewTopic]) -> {name: CreatedTopic}; delete_topics(names
           create_partitions({name: NewPartitions}) -> {name: error}; describe_topics(names) -> {name: TopicDescription};
           describe_configs([Resource], names=None, documentation=False) -> {Resource: ResourceConfig};
           alter_configs({Resource: [ConfigChange]}) -> {Resource: error}; replace_configs({Resource: {name: value}});
-          delete_records({tp: offset}) -> {tp: DeletedRecords}; list_offsets({tp: position or ms}) -> {tp: ListedOffset};
+          delete_records({tp: offset}) -> {tp: DeletedRecords}; list_offsets({tp: place or ms}) -> {tp: ListedOffset};
           replica_ends([tp]) -> {tp: {node: ListedOffset}}; epoch_ends({tp: epoch}) -> {tp: EpochEnd};
           describe_producers([tp]) -> {tp: PartitionProducers}; describe_cluster() -> ClusterDescription;
           describe_log_dirs(nodes=None, topics=None) -> {node: BrokerLogDirs};
@@ -28,7 +28,7 @@ Admin     create_topics([NewTopic]) -> {name: CreatedTopic}; delete_topics(names
 Producer  send(topic, value, key=None, headers=(), partition=None, timestamp_ms=None) -> Sent, `await sent` -> Delivered
           await send_values(topic, [bytes]) -> Accepted;  await send_columns(topic, values, keys=None, headers=None,
           timestamps_ms=None, partition=None) -> Accepted: many records at a time, waits while buffer.memory is full.
-          Accepted.slices: [Slice]; `await slice` -> Delivered of its first record; slice.rows: which records of the call;
+          Accepted.slices: [Slice]; `await slice` -> Delivered of its first record; slice.rows: which of the call's;
           Accepted.rejected: [(row, KafkaError)], those too large.
           flush(); close(); records_acked, records_failed, bytes_acked; first_error
 Consumer  assign({tp: offset | EARLIEST | LATEST}, stops={tp: offset}); fetch(timeout_ms=None) -> [Fetched];
@@ -38,8 +38,9 @@ Fetched   topic, partition, error, first_offset, next_offset, count, size_bytes;
           records() -> [Record]; columns(...): aborted and control records are gone, the stop is kept
 
 Rules it keeps:
-- It runs on one event loop (plain asyncio or uvloop) and owns no thread. Nothing here may be called from another one.
-- Partitions are named by the pair (topic, partition), `tp` above. Offsets and sizes are ints, times `*_ms` since the epoch.
+- It runs on one event loop (plain asyncio or uvloop) and owns no thread. Nothing here may be called from another
+  one. - Partitions are named by the pair (topic, partition), `tp` above. Offsets and sizes are ints, times `*_ms` of
+  the epoch.
 - Every failure is a `KafkaError` with a clear sentence. A call about many items carries an error beside each item
   (`error: KafkaError | None`) and raises only when nothing at all could be asked.
 - Topics are never created by asking about them, unless `allow.auto.create.topics=true` is given.
