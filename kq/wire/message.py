@@ -5,7 +5,7 @@ They hold values and check nothing; encoding does. Attributes may be set, and a 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from kq.wire.schema import Structure, parse_table
 
@@ -77,5 +77,5 @@ def _build(structure: Structure, qualname: str, classes: dict[str, type[Message]
         "__qualname__": qualname,
         "__module__": "kq.wire.message",
     }
-    made: type[Message] = MessageType(structure.name, (Message,), attributes)
-    return made
+    made = MessageType(structure.name, (Message,), attributes)
+    return cast("type[Message]", made)
