@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from kq.wire.api import Api
 from kq.wire.apis import (
+    commits,
     configs,
+    consumers,
     fetch,
     groups,
     metadata,
@@ -18,9 +20,25 @@ from kq.wire.apis import (
     replicas,
     sasl,
     topics,
+    transactions,
     versions,
 )
 
-_FAMILIES = (produce, fetch, offsets, metadata, topics, configs, versions, sasl, producers, replicas, groups)
+_FAMILIES = (
+    produce,
+    fetch,
+    offsets,
+    metadata,
+    topics,
+    configs,
+    versions,
+    sasl,
+    producers,
+    replicas,
+    groups,
+    commits,
+    consumers,
+    transactions,
+)
 
 API: dict[int, Api] = {api.key: api for family in _FAMILIES for api in vars(family).values() if isinstance(api, Api)}

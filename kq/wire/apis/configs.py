@@ -1,4 +1,8 @@
-"""Settings of topics, brokers and groups."""
+"""Settings of topics, brokers, groups and client metrics.
+
+`resource_type`: 2 topic, 4 broker, 8 broker logger, 16 client metrics, 32 group. `config_operation`: 0 set, 1 delete,
+2 append, 3 subtract.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Fetching records, for consumers and follower replicas."""
+"""Fetch: batches out of partitions, for consumers and follower replicas.
+
+Versions: 5 brings the log start offset; 7 sessions (KIP-227); 9 the leader epoch; 10 allows zstd; 11 the rack; 12 is
+flexible and tells followers where they diverge (KIP-595); 13 names topics by id; 15 moves the replica id to a tag; 16
+adds leaders' addresses; 17 the directory id; 18 the follower's high watermark.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,7 @@ FETCH = Api(
     flexible="12+",
     request="""
 cluster_id: string? 12+ ignorable tag 0
-replica_id: int32 = -1 4-14
+replica_id: int32 = -1 0-14
 replica_state: ReplicaState 15+ tag 1
   replica_id: int32 = -1
   replica_epoch: int64 = -1
@@ -22,7 +27,7 @@ isolation_level: int8
 session_id: int32 7+ ignorable
 session_epoch: int32 = -1 7+ ignorable
 topics: [Topic]
-  name: string 4-12 ignorable
+  name: string 0-12 ignorable
   topic_id: uuid 13+ ignorable
   partitions: [Partition]
     index: int32
@@ -44,7 +49,7 @@ throttle_time_ms: int32
 error_code: int16 7+ ignorable
 session_id: int32 7+
 topics: [Topic]
-  name: string 4-12 ignorable
+  name: string 0-12 ignorable
   topic_id: uuid 13+ ignorable
   partitions: [Partition]
     index: int32

@@ -1,4 +1,8 @@
-"""What the cluster consists of: brokers, topics, partitions, leaders."""
+"""What the cluster consists of: brokers, topics, partitions and their leaders.
+
+Metadata: from 1 on null topics means all and an empty list none, at 0 an empty list means all; 10 brings topic ids, 12
+asks by them; 13 a top-level error. DescribeTopicPartitions pages through large topics with a cursor (KIP-966).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Where a partition's log begins and ends: lookup by time, ends of leader epochs, deletion of a log's beginning."""
+"""Where a partition's log begins and ends: lookup by time, ends of leader epochs, deletion of its beginning.
+
+ListOffsets' `timestamp` is a time or one of -1 latest, -2 earliest, -3 of the greatest timestamp (from 7), -4 earliest
+local (8), -5 latest tiered (9), -6 earliest pending upload (11).
+"""
 
 from __future__ import annotations
 

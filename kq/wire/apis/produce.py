@@ -1,4 +1,9 @@
-"""Producing records."""
+"""Produce: record batches into partitions.
+
+Versions: 3 brings batches of format v2 and the transactional id; 7 allows zstd; 8 adds errors by record; 9 is flexible;
+10 adds the current leader to errors; 13 names topics by id. A broker advertises 0, because librdkafka stops compressing
+otherwise (KAFKA-18659), yet nobody speaks 0 to 2: those are not in the tables.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +20,7 @@ transactional_id: string?
 acks: int16
 timeout_ms: int32
 topics: [Topic]
-  name: string 3-12 ignorable
+  name: string 0-12 ignorable
   topic_id: uuid 13+ ignorable
   partitions: [Partition]
     index: int32
@@ -23,7 +28,7 @@ topics: [Topic]
 """,
     response="""
 topics: [Topic]
-  name: string 3-12 ignorable
+  name: string 0-12 ignorable
   topic_id: uuid 13+ ignorable
   partitions: [Partition]
     index: int32

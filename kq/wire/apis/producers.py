@@ -1,4 +1,4 @@
-"""Producer ids and what partitions know of them."""
+"""Producer ids, and what partitions know of those who use them."""
 
 from __future__ import annotations
 

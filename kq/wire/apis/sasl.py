@@ -1,4 +1,7 @@
-"""Authentication, before anything else on a connection."""
+"""Authentication, before anything else on a connection.
+
+Handshake 0 is followed by bare tokens in frames of their own, 1 by SaslAuthenticate.
+"""
 
 from __future__ import annotations
 

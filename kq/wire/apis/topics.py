@@ -1,4 +1,8 @@
-"""Making and deleting topics, and giving them more partitions."""
+"""Making and deleting topics, and giving them more partitions.
+
+CreateTopics: -1 for counts means the broker's default from 4 on; 5 answers with the settings that took effect.
+DeleteTopics: up to 5 by `topic_names`, from 6 by `topics`, each with a name or an id.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +55,7 @@ DELETE_TOPICS = Api(
 topics: [Topic] 6+
   name: string?
   topic_id: uuid
-topic_names: [string] 1-5 ignorable
+topic_names: [string] 0-5 ignorable
 timeout_ms: int32
 """,
     response="""

@@ -1,4 +1,4 @@
-"""What a broker speaks."""
+"""What a broker speaks. The response's header has no tag section at any version (`kq.wire.frame`)."""
 
 from __future__ import annotations
 
