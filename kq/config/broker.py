@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kq.config.honoured import DEFAULTS, DOCS, own_settings
+from kq.config.honoured import DEFAULTS, DOCS, MODES, own_settings
 from kq.config.known import KNOWN
 from kq.config.table import ConfigTable, Importance, Mode, Setting, Type, parse_value
 from kq.config.topic import TOPIC
@@ -67,7 +67,7 @@ def _row(fields: list[str], docs: Mapping[str, str]) -> Setting:
         docs.get(name) or _generic(name),
         _valid(valid, setting_type),
         Importance(importance),
-        Mode.READ_ONLY if mode == "internal" else Mode(mode),
+        MODES.get(name) or (Mode.READ_ONLY if mode == "internal" else Mode(mode)),
         internal=mode == "internal",
         honoured=name in docs,
     )

@@ -1,4 +1,4 @@
-"""The broker settings that have an effect in kq, in our own words, and where kq's default is not Kafka's.
+"""The broker settings that have an effect in kq, in our own words, and where kq's default or mode is not Kafka's.
 
 Two more groups have an effect and are not written out here: the broker synonyms of topic settings (their text is made
 from the topic setting's), and the settings under `kq.`, which no Kafka knows.
@@ -60,6 +60,12 @@ DEFAULTS: dict[str, Value] = {
     # Kafka sets 100 KiB for both. The system's own buffers adjust themselves and are faster on loopback and far away.
     "socket.receive.buffer.bytes": -1,
     "socket.send.buffer.bytes": -1,
+}
+
+MODES = {
+    # Kafka can open and close listeners while it runs, kq cannot.
+    "listeners": Mode.READ_ONLY,
+    "listener.security.protocol.map": Mode.READ_ONLY,
 }
 
 
