@@ -38,9 +38,9 @@ Fetched   topic, partition, error, first_offset, next_offset, count, size_bytes;
           records() -> [Record]; columns(...): aborted and control records are gone, the stop is kept
 
 Rules it keeps:
-- It runs on one event loop (plain asyncio or uvloop) and owns no thread. Nothing here may be called from another
-  one. - Partitions are named by the pair (topic, partition), `tp` above. Offsets and sizes are ints, times `*_ms` of
-  the epoch.
+- It runs on one event loop (plain asyncio or uvloop) and owns no thread. Nothing here may be called from another one.
+- Partitions are named by the pair (topic, partition), `tp` above. Offsets and sizes are ints, times are Unix times
+  in milliseconds.
 - Every failure is a `KafkaError` with a clear sentence. A call about many items carries an error beside each item
   (`error: KafkaError | None`) and raises only when nothing at all could be asked.
 - Topics are never created by asking about them, unless `allow.auto.create.topics=true` is given.
@@ -64,6 +64,7 @@ from kq.client.admin.types import (
     ResourceType,
     TopicPartition,
 )
+from kq.client.cluster import Cluster, connect
 from kq.client.errors import AuthenticationFailed, ConnectionLost, RequestTimedOut, Unreachable, UnsupportedRequest
 from kq.client.metadata import Broker, ClusterMetadata, Partition, Topic
 from kq.client.settings import SETTINGS, ClientSettings, parse_settings
@@ -78,6 +79,7 @@ __all__ = [
     "AuthenticationFailed",
     "Broker",
     "ClientSettings",
+    "Cluster",
     "ClusterMetadata",
     "ConfigChange",
     "ConfigEntry",
@@ -96,5 +98,6 @@ __all__ = [
     "TopicPartition",
     "Unreachable",
     "UnsupportedRequest",
+    "connect",
     "parse_settings",
 ]

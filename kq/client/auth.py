@@ -15,47 +15,8 @@ from typing import NamedTuple
 
 from kq.client.setting_types import invalid
 from kq.client.settings import ClientSettings
-from kq.wire.api import Api
 
-__all__ = [
-    "SASL_AUTHENTICATE",
-    "SASL_HANDSHAKE",
-    "BrokerNotProven",
-    "Credentials",
-    "Exchange",
-    "credentials",
-    "exchange",
-]
-
-SASL_HANDSHAKE = Api(
-    17,
-    "SaslHandshake",
-    versions="0-1",
-    flexible="none",
-    request="""
-mechanism: string
-""",
-    response="""
-error_code: int16
-mechanisms: [string]
-""",
-)
-
-SASL_AUTHENTICATE = Api(
-    36,
-    "SaslAuthenticate",
-    versions="0-2",
-    flexible="2+",
-    request="""
-auth_bytes: bytes
-""",
-    response="""
-error_code: int16
-error_message: string?
-auth_bytes: bytes
-session_lifetime_ms: int64 1+ ignorable
-""",
-)
+__all__ = ["BrokerNotProven", "Credentials", "Exchange", "credentials", "exchange", "parse_jaas"]
 
 # Yields the next message to send, is sent the answer to it, and returns when both sides are content.
 Exchange = Generator[bytes, bytes, None]

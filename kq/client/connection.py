@@ -17,7 +17,7 @@ import ssl
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from kq.client.errors import ConnectionLost, RequestTimedOut, UnsupportedRequest
+from kq.client.errors import NOT_KAFKA, WANTS_TLS, ConnectionLost, RequestTimedOut, Unreachable, UnsupportedRequest
 from kq.client.settings import ClientSettings
 from kq.errors import Err, KafkaError
 from kq.wire.errors import ProtocolError
@@ -31,7 +31,6 @@ __all__ = ["Connection", "Version"]
 log = logging.getLogger("kq.client")
 
 # The largest answer taken. Brokers bound theirs by fetch.max.bytes plus one batch; Java takes anything below 2^31.
-# Lower here, so that the first bytes of an HTTP answer (1.2 GB when read as a length) are refused at once.
 MAX_FRAME_BYTES = 1 << 30
 
 
@@ -60,6 +59,7 @@ class Connection(asyncio.BufferedProtocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._frames = FrameBuffer(MAX_FRAME_BYTES)
+        self._buffer = memoryview(b"")  # where the socket is read into
         self._waiting: deque[_Waiting] = deque()
         self._next_correlation_id = 0
         self._last_used_s = self._loop.time()
@@ -186,13 +186,19 @@ class Connection(asyncio.BufferedProtocol):
         self._watch_idle()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._frames.get_buffer()
+        self._buffer = self._frames.get_buffer()
+        return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
+        if not self.answers and (stranger := _stranger(self.address, bytes(self._buffer[: min(nbytes, 8)]))):
+            self.give_up(stranger)
+            return
         try:
             frames = self._frames.received(nbytes)
         except ProtocolError as error:
-            self.give_up(KafkaError(Err.CORRUPT_MESSAGE, f"{self.address} does not speak Kafka's protocol: {error}"))
+            self.give_up(
+                Unreachable(self.address, NOT_KAFKA, f"{self.address} does not speak Kafka's protocol: {error}")
+            )
             return
         self.answers += len(frames)
         for frame in frames:
@@ -237,6 +243,15 @@ class Connection(asyncio.BufferedProtocol):
             return
         pause_s = max(limit_s - idle_s, 0.0) if not self._waiting else limit_s
         self._idle_timer = self._loop.call_later(max(pause_s, 0.01), self._watch_idle)
+
+
+def _stranger(address: str, begin: bytes) -> Unreachable | None:
+    """Who else may answer at an address, by the first bytes it sends."""
+    if begin[:2] == b"\x15\x03":  # a TLS alert; as the size of a frame it would be 352 MB
+        return Unreachable(address, WANTS_TLS, f"{address} speaks TLS; add security.protocol=SSL (or SASL_SSL)")
+    if begin[:4] == b"HTTP":
+        return Unreachable(address, NOT_KAFKA, f"{address} is a web server, not a Kafka broker")
+    return None
 
 
 def _what_happened(error: Exception | None) -> str:

@@ -29,6 +29,8 @@ CLOSED = "closed"  # accepted, then closed before the first answer: it may want 
 TLS = "tls"  # the TLS handshake failed
 NOT_TLS = "not_tls"  # TLS was spoken to a plaintext port
 WANTS_TLS = "wants_tls"  # plaintext was spoken to a TLS port
+WANTS_SASL = "wants_sasl"  # closed when asked the first question without authentication
+UNKNOWN = "unknown"  # the cluster does not know this broker (any more)
 NOT_KAFKA = "not_kafka"  # something answers, in another protocol
 NETWORK = "network"  # any other error of the operating system
 

@@ -21,11 +21,12 @@ from typing import Any
 
 from kq import __version__
 from kq.client import errors
-from kq.client.auth import SASL_AUTHENTICATE, SASL_HANDSHAKE, BrokerNotProven, credentials, exchange
+from kq.client.auth import BrokerNotProven, credentials, exchange
 from kq.client.connection import Connection, Version
 from kq.client.errors import AuthenticationFailed, ConnectionLost, RequestTimedOut, Unreachable
 from kq.client.settings import ClientSettings
 from kq.errors import Err, KafkaError
+from kq.wire.apis.sasl import SASL_AUTHENTICATE, SASL_HANDSHAKE
 from kq.wire.apis.versions import API_VERSIONS
 
 __all__ = ["open_connection", "spell_address"]
