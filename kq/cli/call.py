@@ -14,7 +14,7 @@ from kq.cli.text import shown
 
 if TYPE_CHECKING:
     from kq.cli.settings import Settings
-    from kq.client import Cluster
+    from kq.client.cluster import Cluster
 
 T = TypeVar("T")
 

@@ -6,7 +6,10 @@ A failure is one sentence (what, where, why) and at most three hints, each a com
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
+
+from kq.nearest import nearest
 
 FAILED = 1
 USAGE = 2
@@ -65,18 +68,9 @@ class Unfinished(Failure):
     code = "PARTLY_FAILED"
 
 
-def nearest(word: str, known: list[str]) -> str | None:
-    """The known word that `word` was probably meant to be."""
-    from difflib import get_close_matches
-
-    for candidate in known:
-        if len(word) > 2 and candidate.startswith(word):
-            return candidate
-    found = get_close_matches(word, known, n=1, cutoff=0.6)
-    return found[0] if found else None
-
-
-def did_you_mean(word: str, known: list[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'orders'?`, or nothing."""
-    match = nearest(word, known)
+    candidates = list(known)
+    started = (candidate for candidate in candidates if len(word) > 2 and candidate.startswith(word))
+    match = next(started, None) or nearest(word, candidates)
     return f"; did you mean '{match}'?" if match else ""
