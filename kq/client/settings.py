@@ -5,8 +5,8 @@ Apache Kafka 4.3's Java clients (`ProducerConfig`, `ConsumerConfig`, `AdminClien
 kq's differ the description says so. librdkafka's spellings are taken too (ALIASES). Settings that only mean
 something inside a JVM are accepted and ignored (IGNORED), so that a `client.properties` can be used as it is.
 
-Rules: an unknown name is refused with the nearest known one; nothing is guessed; values of sensitive settings are never
-repeated in a message or a repr.
+Rules: an unknown name is refused with the nearest known one; nothing is guessed; values of sensitive settings are
+never repeated in a message or a repr.
 """
 
 from __future__ import annotations
