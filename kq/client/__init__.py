@@ -15,24 +15,27 @@
                 print(fetched.topic, fetched.partition, fetched.values())
 
 Cluster   metadata(topics=None, max_age_ms=None) -> ClusterMetadata; request(api, body, node=None, version=None);
-settings; close() Admin     create_topics([NewTopic]) -> {name: CreatedTopic}; delete_topics(names) -> {name: error};
-create_partitions({name: NewPartitions}) -> {name: error}; describe_topics(names) -> {name: TopicDescription};
-describe_configs([Resource], names=None, documentation=False) -> {Resource: ResourceConfig}; alter_configs({Resource:
-[ConfigChange]}) -> {Resource: error}; replace_configs({Resource: {name: value}}); delete_records({tp: offset}) ->
-{tp: DeletedRecords}; list_offsets({tp: place or ms}) -> {tp: ListedOffset}; replica_ends([tp]) -> {tp: {node:
-ListedOffset}}; epoch_ends({tp: epoch}) -> {tp: EpochEnd}; describe_producers([tp]) -> {tp: PartitionProducers};
-describe_cluster() -> ClusterDescription; describe_log_dirs(nodes=None, topics=None) -> {node: BrokerLogDirs};
-api_versions(nodes=None) -> {node: BrokerApiVersions}.     create_*, alter_*, replace_*: validate_only=False Producer
-send(topic, value, key=None, headers=(), partition=None, timestamp_ms=None) -> Sent, `await sent` -> Delivered await
-send_values(topic, [bytes]) -> Accepted;  await send_columns(topic, values, keys=None, headers=None,
-timestamps_ms=None, partition=None) -> Accepted: many records at a time, waits while buffer.memory is full.
-Accepted.slices: [Slice]; `await slice` -> Delivered of its first record; slice.rows: which of the call's;
-Accepted.rejected: [(row, KafkaError)], those too large. flush(); close(); records_acked, records_failed,
-bytes_acked; first_error Consumer  assign({tp: offset | EARLIEST | LATEST}, stops={tp: offset});
-fetch(timeout_ms=None) -> [Fetched]; seek(tp, offset), pause(tps), resume(tps), position(tp), watermarks(tp) ->
-Watermarks(start, stable, high); finished: every partition with a stop has reached it Fetched   topic, partition,
-error, first_offset, next_offset, count, size_bytes; values() -> [bytes | None]; records() -> [Record]; columns(...):
-aborted and control records are gone, the stop is kept
+          settings; close()
+Admin     create_topics([NewTopic]) -> {name: CreatedTopic}; delete_topics(names) -> {name: error};
+          create_partitions({name: NewPartitions}) -> {name: error}; describe_topics(names) -> {name: TopicDescription};
+          describe_configs([Resource], names=None, documentation=False) -> {Resource: ResourceConfig};
+          alter_configs({Resource: [ConfigChange]}) -> {Resource: error}; replace_configs({Resource: {name: value}});
+          delete_records({tp: offset}) -> {tp: DeletedRecords}; list_offsets({tp: place or ms}) -> {tp: ListedOffset};
+          replica_ends([tp]) -> {tp: {node: ListedOffset}}; epoch_ends({tp: epoch}) -> {tp: EpochEnd};
+          describe_producers([tp]) -> {tp: PartitionProducers}; describe_cluster() -> ClusterDescription;
+          describe_log_dirs(nodes=None, partitions=None) -> {node: BrokerLogDirs};
+          api_versions(nodes=None) -> {node: BrokerApiVersions}.     create_*, alter_*, replace_*: validate_only=False
+Producer  send(topic, value, key=None, headers=(), partition=None, timestamp_ms=None) -> Sent, `await sent` -> Delivered
+          await send_values(topic, [bytes]) -> Accepted;  await send_columns(topic, values, keys=None, headers=None,
+          timestamps_ms=None, partition=None) -> Accepted: many records at a time, waits while buffer.memory is full.
+          Accepted.slices: [Slice]; `await slice` -> Delivered of its first record; slice.rows: which of the call's;
+          Accepted.rejected: [(row, KafkaError)], those too large.
+          flush(); close(); records_acked, records_failed, bytes_acked; first_error
+Consumer  assign({tp: offset | EARLIEST | LATEST}, stops={tp: offset}); fetch(timeout_ms=None) -> [Fetched];
+          seek(tp, offset), pause(tps), resume(tps), position(tp), watermarks(tp) -> Watermarks(start, stable, high);
+          finished: every partition with a stop has reached it
+Fetched   topic, partition, error, first_offset, next_offset, count, size_bytes; values() -> [bytes | None];
+          records() -> [Record]; columns(...): aborted and control records are gone, the stop is kept
 
 Rules it keeps:
 - It runs on one event loop (plain asyncio or uvloop) and owns no thread. Nothing here may be called from another one.
