@@ -16,7 +16,7 @@ from kq.wire.message import Message, build_classes
 from kq.wire.schema import NEVER, Structure, Versions
 
 
-class _Side:
+class Side:
     """The request or the response of an API: its classes and one compiled codec a version."""
 
     def __init__(self, name: str, table: str, versions: Versions, flexible_from: int) -> None:
@@ -70,32 +70,32 @@ class Api:
         self.versions = Versions.parse(versions)
         self.min_version, self.max_version = Versions.parse(advertised) if advertised else self.versions
         self.flexible_from = NEVER if flexible == "none" else Versions.parse(flexible).first
-        self._request = _Side(f"{name}Request", request, self.versions, self.flexible_from)
-        self._response = _Side(f"{name}Response", response, self.versions, self.flexible_from)
+        self.request_side = Side(f"{name}Request", request, self.versions, self.flexible_from)
+        self.response_side = Side(f"{name}Response", response, self.versions, self.flexible_from)
 
     def __repr__(self) -> str:
         return f"<Api {self.name} ({self.key})>"
 
     @cached_property
     def Request(self) -> type[Message]:
-        return self._request.built[1][self._request.name]
+        return self.request_side.built[1][self.request_side.name]
 
     @cached_property
     def Response(self) -> type[Message]:
-        return self._response.built[1][self._response.name]
+        return self.response_side.built[1][self.response_side.name]
 
     def decode_request(self, version: int, buf: Any, pos: int = 0) -> Message:
-        decode = self._request.decoders.get(version) or self._request.compile_decoder(version)
+        decode = self.request_side.decoders.get(version) or self.request_side.compile_decoder(version)
         return decode(buf, pos)
 
     def encode_request(self, version: int, message: Message) -> list[Part]:
-        encode = self._request.encoders.get(version) or self._request.compile_encoder(version)
+        encode = self.request_side.encoders.get(version) or self.request_side.compile_encoder(version)
         return encode(message)
 
     def decode_response(self, version: int, buf: Any, pos: int = 0) -> Message:
-        decode = self._response.decoders.get(version) or self._response.compile_decoder(version)
+        decode = self.response_side.decoders.get(version) or self.response_side.compile_decoder(version)
         return decode(buf, pos)
 
     def encode_response(self, version: int, message: Message) -> list[Part]:
-        encode = self._response.encoders.get(version) or self._response.compile_encoder(version)
+        encode = self.response_side.encoders.get(version) or self.response_side.compile_encoder(version)
         return encode(message)

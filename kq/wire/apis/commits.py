@@ -1,7 +1,7 @@
 """Committed offsets of groups.
 
-OffsetFetch asks up to 7 for one group in the top-level fields (null topics: all, from 2), from 8 for several in `groups`;
-both it and OffsetCommit name topics by id from 10.
+OffsetFetch asks up to 7 for one group in the top-level fields (from 2 on null topics: all), from 8 for several in
+`groups`; both it and OffsetCommit name topics by id from 10.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ group_id: string
 generation_id_or_member_epoch: int32 = -1
 member_id: string
 group_instance_id: string? 7+
-retention_time_ms: int64 = -1 0-4 ignorable
+retention_time_ms: int64 = -1 2-4 ignorable
 topics: [Topic]
   name: string 0-9 ignorable
   topic_id: uuid 10+ ignorable

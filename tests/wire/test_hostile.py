@@ -1,0 +1,118 @@
+"""Bytes that nobody sends in good faith: the outcome is a message or one ProtocolError, in memory bounded by the frame."""
+
+from __future__ import annotations
+
+import tracemalloc
+from random import Random
+from struct import pack
+
+import pytest
+
+from kq.wire import ProtocolError
+from kq.wire.apis.fetch import FETCH
+from kq.wire.apis.metadata import METADATA
+from kq.wire.apis.produce import PRODUCE
+from kq.wire.apis.topics import DELETE_TOPICS
+from tests.wire.values import Case, all_cases, case_id, decode, encode, random_message
+
+MUTATIONS_A_CASE = 40
+# What a decoded message may weigh, in bytes a byte of its frame. The most is an array of tagless structures of two or
+# three bytes: one Python object each, of 16 bytes and 8 a field, with lists and strings of its own.
+MEMORY_FACTOR = 120
+MEMORY_FIXED = 64 * 1024
+
+_NASTY = (
+    b"\x7f\xff\xff\xff",
+    b"\xff\xff\xff\xff",
+    b"\xff\xff\xff\xfe",
+    b"\x80\x00\x00\x00",
+    b"\x00\x00\x00\x00",
+    b"\x7f\xff",
+    b"\xff\xff",
+    b"\xff\xff\xff\xff\x07",
+    b"\xff\xff\xff\xff\xff\x01",
+    b"\x80\x80\x80\x80\x08",
+    b"\xff",
+    b"\x02",
+)
+
+
+def mutated(data: bytes, rng: Random) -> bytes:
+    out = bytearray(data)
+    for _ in range(rng.choice((1, 1, 2, 5))):
+        at = rng.randrange(len(out) + 1)
+        kind = rng.randrange(4)
+        if kind == 0 and at < len(out):
+            out[at] ^= 1 << rng.randrange(8)
+        elif kind == 1:
+            nasty = rng.choice(_NASTY)
+            out[at : at + len(nasty)] = nasty
+        elif kind == 2:
+            out[at:at] = rng.choice(_NASTY)
+        else:
+            del out[at : at + rng.choice((1, 2, 7))]
+    return bytes(out)
+
+
+def decode_or_refuse(case: Case, data: bytes) -> bool:
+    try:
+        decode(case, data)
+    except ProtocolError as refusal:
+        assert str(refusal)
+        return False
+    return True
+
+
+@pytest.mark.parametrize("case", list(all_cases()), ids=case_id)
+def test_mutated_messages(case: Case) -> None:
+    rng = Random(case_id(case))
+    inputs = []
+    for _ in range(MUTATIONS_A_CASE):
+        inputs.append(mutated(encode(case, random_message(case, rng)), rng))
+        inputs.append(rng.randbytes(rng.choice((1, 3, 9, 40, 200))))
+    decode_or_refuse(case, inputs[0])  # compiled outside the measurement
+    tracemalloc.start()
+    try:
+        for data in inputs:
+            before, _ = tracemalloc.get_traced_memory()
+            tracemalloc.reset_peak()
+            decode_or_refuse(case, data)
+            _, peak = tracemalloc.get_traced_memory()
+            assert peak - before <= MEMORY_FIXED + MEMORY_FACTOR * len(data)
+    finally:
+        tracemalloc.stop()
+
+
+def test_mutations_reach_both_outcomes() -> None:
+    """The test above would be worth little if every mutation were refused at the first byte."""
+    rng = Random(7)
+    outcomes = []
+    for case in all_cases():
+        for _ in range(5):
+            outcomes.append(decode_or_refuse(case, mutated(encode(case, random_message(case, rng)), rng)))
+    assert outcomes.count(True) > 200
+    assert outcomes.count(False) > 200
+
+
+@pytest.mark.parametrize(
+    ("case", "data"),
+    [
+        ((METADATA, "request", 1), pack(">i", 2**31 - 1)),
+        ((METADATA, "request", 12), b"\xff\xff\xff\xff\x07"),
+        ((METADATA, "response", 8), pack(">ii", 0, 2**31 - 1)),
+        ((DELETE_TOPICS, "request", 1), pack(">i", 2**31 - 1) + bytes(1000)),
+        ((FETCH, "request", 4), pack(">iiiib", -1, 0, 0, 0, 0) + pack(">ih1sii", 1, 1, b"t", 2**30, 0)),
+        ((FETCH, "response", 12), bytes(10) + b"\xff\xff\xff\xff\x07"),
+        ((PRODUCE, "request", 3), pack(">hhiih1si", -1, 1, 0, 1, 1, b"t", 1) + pack(">ii", 0, 2**31 - 1)),
+    ],
+    ids=["array", "compact array", "structures", "strings", "nested", "compact structures", "records"],
+)
+def test_an_announced_count_allocates_nothing(case: Case, data: bytes) -> None:
+    decode_or_refuse(case, data)
+    tracemalloc.start()
+    try:
+        assert not decode_or_refuse(case, data)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 16 * 1024
