@@ -13,7 +13,7 @@ measured on 4.3.1 (topic / broker):
 | a bad value | INVALID_CONFIG / INVALID_REQUEST |
 | an unknown name: DELETE | done |
 | an unknown name: SET | INVALID_CONFIG / done |
-| a read-only setting; a per-broker one for all brokers; a key store without its listener's prefix: SET | - / INVALID_REQUEST |
+| SET of a read-only setting, of a per-broker one for all, of a key store without a listener | - / INVALID_REQUEST |
 
 APPEND and SUBTRACT begin with the value that holds now, inherited or not. Stored texts are as they were given.
 """

@@ -3,15 +3,15 @@
 The order is Kafka's (`ConfigHelper`, `DynamicBrokerConfig.brokerConfigSynonyms`), measured on 4.3.1:
 
 1. the topic's own value, rendered;
-2. then every broker setting of the same family (`log.retention.ms`, `.minutes`, `.hours` are one) that has a value: first
+2. then every broker setting of the same family (`log.retention.ms`, `.minutes`, `.hours` are one) that has a value:
    those set dynamically on this broker, then the dynamic default of the cluster, then the properties it was started
    with, then the defaults - each text as it was given, so `log.retention.hours` shows 168, not milliseconds;
 3. of this list, what comes before the setting's namesake (`log.retention.ms`) is dropped. That is why retention.ms
    lists `log.retention.hours` only once `log.retention.ms` is set, and flush.ms nothing by default.
 
 The source of a value is the source of the first entry, DEFAULT when there is none. kq departs in one point: for topics
-step 3 drops defaults only, so a `log.retention.hours=1` in the properties is reported as what it is, where Kafka claims that
-the one hour is a default.
+step 3 drops defaults only, so a `log.retention.hours=1` in the properties is reported as what it is, where Kafka claims
+that the one hour is a default.
 """
 
 from __future__ import annotations
