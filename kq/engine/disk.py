@@ -15,7 +15,7 @@ import shutil
 from typing import Final, NamedTuple, Protocol
 
 from kq.engine.filepool import FilePool, Pooled
-from kq.engine.region import Region
+from kq.engine.region import Region as Region
 
 DEFAULT_OPEN_FILES: Final = 4096
 """Descriptors kept open. Kafka keeps every file of every partition open; RLIMIT_NOFILE is often 20,000 at most, and
@@ -78,6 +78,9 @@ class File(Protocol):
 
     def close(self) -> None:
         """Give the descriptor back; the next use opens it again."""
+
+    def forget(self) -> None:
+        """Its directory is about to be renamed or removed: only regions use the file from now on, and stay valid."""
 
     def region(self, position: int, length: int) -> Region: ...
 
@@ -214,6 +217,9 @@ class OsFile(Pooled):
 
     def close(self) -> None:
         self._pool.close(self)
+
+    def forget(self) -> None:
+        self._pool.forget(self)
 
     def region(self, position: int, length: int) -> Region:
         return Region(self, position, length)

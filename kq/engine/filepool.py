@@ -91,6 +91,13 @@ class FilePool:
             if file.holds and file.fd < 0:
                 self._open_descriptor(file, os.O_RDWR)
             os.unlink(file.path)
+            self.forget(file)
+
+    def forget(self, file: Pooled) -> None:
+        """The name is gone, or will be without us."""
+        with self._lock:
+            if file.holds and file.fd < 0:
+                self._open_descriptor(file, os.O_RDWR)
             file.unlinked = True
             self._close_if_forgotten(file)
 
