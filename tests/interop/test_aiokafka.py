@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -14,6 +13,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import MessageSizeTooLargeError
 
 from tests.support.patience import until_async
+from tests.support.rdkafka import RECENT_MS
 
 MakeTopic = Callable[..., str]
 
@@ -54,7 +54,7 @@ def test_records_come_back_as_they_went_in(
         settings = {"compression_type": codec, "enable_idempotence": idempotent, "linger_ms": 20}
         async with AIOKafkaProducer(bootstrap_servers=bootstrap, **settings) as producer:
             sends = [
-                await producer.send(topic, key=k, value=v, headers=list(h), timestamp_ms=1_700_000_000_000 + i)
+                await producer.send(topic, key=k, value=v, headers=list(h), timestamp_ms=RECENT_MS + i)
                 for i, (k, v, h) in enumerate(RECORDS)
             ]
             sends += [await producer.send(topic, b"line %d " % i * 20) for i in range(1000)]
@@ -62,7 +62,7 @@ def test_records_come_back_as_they_went_in(
         got = await read(bootstrap, topic)
         first = got[: len(RECORDS)]
         assert [(r.key, r.value, tuple(r.headers)) for r in first] == RECORDS
-        assert [r.timestamp for r in first] == [1_700_000_000_000 + i for i in range(len(RECORDS))]
+        assert [r.timestamp for r in first] == [RECENT_MS + i for i in range(len(RECORDS))]
         assert [r.value for r in got[len(RECORDS) :]] == [b"line %d " % i * 20 for i in range(1000)]
 
     run(scenario())
@@ -87,7 +87,7 @@ def test_acks(bootstrap: str, make_topic: MakeTopic, acks: int | str) -> None:
 
 def test_from_the_middle_and_by_time(bootstrap: str, make_topic: MakeTopic) -> None:
     topic = make_topic()
-    t0 = int(time.time() * 1000) - 1_000_000
+    t0 = RECENT_MS
 
     async def scenario() -> None:
         async with AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=100, compression_type="gzip") as producer:

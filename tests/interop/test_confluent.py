@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from tests.support.patience import until
-from tests.support.rdkafka import ODD_RECORDS, client, consumer, produce, read
+from tests.support.rdkafka import ODD_RECORDS, RECENT_MS, client, consumer, produce, read
 
 MakeTopic = Callable[..., str]
 
@@ -20,7 +20,7 @@ MakeTopic = Callable[..., str]
 def test_records_come_back_as_they_went_in(bootstrap: str, make_topic: MakeTopic, codec: str, idempotent: bool) -> None:
     topic = make_topic(2)
     odd = [
-        {"key": k, "value": v, "headers": h, "partition": 0, "timestamp": 1_700_000_000_000 + i}
+        {"key": k, "value": v, "headers": h, "partition": 0, "timestamp": RECENT_MS + i}
         for i, (k, v, h) in enumerate(ODD_RECORDS)
     ]
     many = [{"key": b"%d" % (i % 7), "value": b"line %d " % i * 20, "partition": 1} for i in range(3000)]
@@ -37,7 +37,7 @@ def test_records_come_back_as_they_went_in(bootstrap: str, make_topic: MakeTopic
     got = read(bootstrap, topic, 2, check_crcs=True)
     first = [m for m in got if m.partition() == 0]
     assert [(m.key(), m.value(), m.headers() or []) for m in first] == [tuple(record) for record in ODD_RECORDS]
-    assert [m.timestamp()[1] for m in first] == [1_700_000_000_000 + i for i in range(len(odd))]
+    assert [m.timestamp()[1] for m in first] == [RECENT_MS + i for i in range(len(odd))]
     second = [m for m in got if m.partition() == 1]
     assert [m.offset() for m in second] == list(range(3000))
     assert [(m.key(), m.value()) for m in second] == [(r["key"], r["value"]) for r in many]
@@ -110,7 +110,7 @@ def test_a_message_over_the_topics_limit_is_refused(bootstrap: str, make_topic: 
 
 def test_lookup_by_time(bootstrap: str, make_topic: MakeTopic) -> None:
     topic = make_topic()
-    t0 = int(time.time() * 1000) - 1_000_000
+    t0 = RECENT_MS
     stamps = [t0, t0 + 1000, t0 + 5000, t0 + 3000, t0 + 9000]  # not in order
     produce(bootstrap, topic, [{"value": b"x", "timestamp": t} for t in stamps], linger_ms=50)
     reader = consumer(bootstrap)

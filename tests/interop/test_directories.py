@@ -18,7 +18,7 @@ from tests.support import peers, raw, topics
 from tests.support.dumplog import dump
 from tests.support.patience import until
 from tests.support.peers import Kafka
-from tests.support.rdkafka import ODD_RECORDS, client, consumer, produce, read
+from tests.support.rdkafka import ODD_RECORDS, RECENT_MS, client, consumer, produce, read
 
 pytestmark = [pytest.mark.java, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -47,11 +47,9 @@ def by_time(bootstrap: str, topic: str, stamps: list[int]) -> list[int]:
 def fill(bootstrap: str, topic: str, *, idempotent: bool = True) -> None:
     """Every codec, keys, nulls and headers, with times that rise and fall."""
     for i, codec in enumerate(CODECS):
-        odd = [
-            {"key": k, "value": v, "headers": h, "timestamp": 1_750_000_000_000 + 1000 * i} for k, v, h in ODD_RECORDS
-        ]
+        odd = [{"key": k, "value": v, "headers": h, "timestamp": RECENT_MS + 1000 * i} for k, v, h in ODD_RECORDS]
         many = [
-            {"key": b"%d" % n, "value": b"value %d " % n * 9, "timestamp": 1_750_000_000_000 + (n * 37) % 5000}
+            {"key": b"%d" % n, "value": b"value %d " % n * 9, "timestamp": RECENT_MS + (n * 37) % 5000}
             for n in range(2000)
         ]
         produce(bootstrap, topic, odd + many, compression_type=codec, enable_idempotence=idempotent, linger_ms=5)
@@ -81,7 +79,7 @@ def test_kafkas_directory_is_served_by_kq(own_kafka: Kafka, tmp_path: Path, end:
     transactions(own_kafka.bootstrap, topic)
     upto = TopicPartition(topic, 0, 1500)
     AdminClient(client(own_kafka.bootstrap)).delete_records([upto])[upto].result(30)
-    stamps = [0, 1_750_000_000_000, 1_750_000_002_500, 1_750_000_004_990, 4_000_000_000_000]
+    stamps = [0, RECENT_MS, RECENT_MS + 2500, RECENT_MS + 4990, 4_000_000_000_000]
     committed = seen(own_kafka.bootstrap, topic, isolation_level="read_committed")
     uncommitted = seen(own_kafka.bootstrap, topic, isolation_level="read_uncommitted")
     times = by_time(own_kafka.bootstrap, topic, stamps)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import pytest
 
 from tests.support.patience import until
 from tests.support.peers import run
-from tests.support.rdkafka import produce, read
+from tests.support.rdkafka import RECENT_MS, produce, read
 
 pytestmark = pytest.mark.java
 
@@ -137,7 +136,7 @@ def test_producer_perf_test(bootstrap: str, make_topic: MakeTopic, acks: str) ->
 
 def test_get_offsets_by_every_spec(bootstrap: str, make_topic: MakeTopic) -> None:
     topic = make_topic(2)
-    t0 = int(time.time() * 1000) - 500_000
+    t0 = RECENT_MS
     stamps = [t0, t0 + 9000, t0 + 2000, t0 + 3000]
     produce(bootstrap, topic, [{"value": b"x", "partition": 1, "timestamp": t} for t in stamps], linger_ms=50)
     assert offsets(bootstrap, topic, "latest") == {0: 0, 1: 4}

@@ -12,6 +12,7 @@ from kafka.admin import NewTopic
 from kafka.errors import MessageSizeTooLargeError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
 
 from tests.support.patience import until
+from tests.support.rdkafka import RECENT_MS
 
 MakeTopic = Callable[..., str]
 
@@ -64,7 +65,7 @@ def test_records_come_back_as_they_went_in(
 ) -> None:
     topic = make_topic(2)
     odd = [
-        {"key": k, "value": v, "headers": h, "partition": 0, "timestamp_ms": 1_700_000_000_000 + i}
+        {"key": k, "value": v, "headers": h, "partition": 0, "timestamp_ms": RECENT_MS + i}
         for i, (k, v, h) in enumerate(RECORDS)
     ]
     many = [{"key": b"%d" % (i % 7), "value": b"line %d " % i * 20, "partition": 1} for i in range(1500)]
@@ -72,7 +73,7 @@ def test_records_come_back_as_they_went_in(
     got = read(bootstrap, topic, 2, check_crcs=True)
     first = [r for r in got if r.partition == 0]
     assert [(r.key, r.value, list(r.headers)) for r in first] == RECORDS
-    assert [(r.offset, r.timestamp) for r in first] == [(i, 1_700_000_000_000 + i) for i in range(len(odd))]
+    assert [(r.offset, r.timestamp) for r in first] == [(i, RECENT_MS + i) for i in range(len(odd))]
     assert [(r.key, r.value) for r in got if r.partition == 1] == [(r["key"], r["value"]) for r in many]
 
 
@@ -102,7 +103,7 @@ def test_big_and_too_big(bootstrap: str, make_topic: MakeTopic) -> None:
 
 def test_lookup_by_time(bootstrap: str, make_topic: MakeTopic) -> None:
     topic = make_topic()
-    t0 = int(time.time() * 1000) - 1_000_000
+    t0 = RECENT_MS
     send(bootstrap, topic, [{"value": b"x", "timestamp_ms": t0 + d} for d in (0, 1000, 5000, 3000)], linger_ms=50)
     consumer = KafkaConsumer(bootstrap_servers=bootstrap, group_id=None)
     partition = TopicPartition(topic, 0)

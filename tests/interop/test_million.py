@@ -12,7 +12,7 @@ from kq.testing import Broker
 from tests.support import topics
 from tests.support.dumplog import dump
 from tests.support.patience import until
-from tests.support.rdkafka import client, consumer
+from tests.support.rdkafka import RECENT_MS, client, consumer
 
 pytestmark = [pytest.mark.java, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -35,7 +35,7 @@ def send(producer: Producer, first: int, last: int) -> None:
         headers = [("n", b"%d" % i), ("empty", b"")] if i % 11 == 0 else None
         while True:
             try:
-                producer.produce(TOPIC, value, key, 0, timestamp=1_790_000_000_000 + i // 3 - i % 17, headers=headers)
+                producer.produce(TOPIC, value, key, 0, timestamp=RECENT_MS + i // 3 - i % 17, headers=headers)
                 break
             except BufferError:
                 producer.poll(0.1)

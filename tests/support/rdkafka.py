@@ -7,6 +7,8 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
+RECENT_MS = int(time.time() * 1000) - 3_600_000  # explicit times lie after it: retention must not take them meanwhile
+
 # What a record may look like at its edges: (key, value, headers).
 ODD_RECORDS: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]] = [
     (b"k", b"v", []),
