@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import importlib
 import io
 import re
 from typing import Any
@@ -149,7 +148,7 @@ def _kio_value(case: Case, field: Field, value: Any, other: dataclasses.Field[An
     if kind == "datetime_i64":
         if value == -1:
             return None
-        return datetime.datetime.fromtimestamp(value / 1000, datetime.timezone.utc)
+        return datetime.datetime.fromtimestamp(value / 1000, datetime.UTC)
     return value
 
 

@@ -1,4 +1,4 @@
-"""Bytes that nobody sends in good faith: the outcome is a message or one ProtocolError, in memory bounded by the frame."""
+"""Bytes that nobody sends in good faith: a message or one ProtocolError comes out, in memory bounded by the frame."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kq.wire.apis.fetch import FETCH
 from kq.wire.apis.metadata import METADATA
 from kq.wire.apis.produce import PRODUCE
 from kq.wire.apis.topics import DELETE_TOPICS
-from tests.wire.values import Case, all_cases, case_id, decode, encode, random_message
+from tests.wire.values import Case, all_cases, case_id, cases_by_side, decode, encode, random_message, side_id
 
 MUTATIONS_A_CASE = 40
 # What a decoded message may weigh, in bytes a byte of its frame. The most is an array of tagless structures of two or
@@ -57,39 +57,38 @@ def mutated(data: bytes, rng: Random) -> bytes:
 def decode_or_refuse(case: Case, data: bytes) -> bool:
     try:
         decode(case, data)
-    except ProtocolError as refusal:
-        assert str(refusal)
+    except ProtocolError:
         return False
     return True
 
 
-@pytest.mark.parametrize("case", list(all_cases()), ids=case_id)
-def test_mutated_messages(case: Case) -> None:
-    rng = Random(case_id(case))
-    inputs = []
-    for _ in range(MUTATIONS_A_CASE):
-        inputs.append(mutated(encode(case, random_message(case, rng)), rng))
-        inputs.append(rng.randbytes(rng.choice((1, 3, 9, 40, 200))))
-    decode_or_refuse(case, inputs[0])  # compiled outside the measurement
-    tracemalloc.start()
-    try:
-        for data in inputs:
-            before, _ = tracemalloc.get_traced_memory()
-            tracemalloc.reset_peak()
-            decode_or_refuse(case, data)
-            _, peak = tracemalloc.get_traced_memory()
-            assert peak - before <= MEMORY_FIXED + MEMORY_FACTOR * len(data)
-    finally:
-        tracemalloc.stop()
+@pytest.mark.parametrize("cases", cases_by_side(), ids=side_id)
+def test_mutated_messages(cases: list[Case]) -> None:
+    for case in cases:
+        rng = Random(case_id(case))
+        inputs = [mutated(encode(case, random_message(case, rng)), rng) for _ in range(MUTATIONS_A_CASE)]
+        inputs += [rng.randbytes(rng.choice((1, 3, 9, 40, 200))) for _ in range(MUTATIONS_A_CASE)]
+        decode_or_refuse(case, inputs[0])  # compiled outside the measurement
+        tracemalloc.start()
+        try:
+            for data in inputs:
+                before, _ = tracemalloc.get_traced_memory()
+                tracemalloc.reset_peak()
+                decode_or_refuse(case, data)
+                _, peak = tracemalloc.get_traced_memory()
+                assert peak - before <= MEMORY_FIXED + MEMORY_FACTOR * len(data), case_id(case)
+        finally:
+            tracemalloc.stop()
 
 
 def test_mutations_reach_both_outcomes() -> None:
     """The test above would be worth little if every mutation were refused at the first byte."""
     rng = Random(7)
-    outcomes = []
-    for case in all_cases():
-        for _ in range(5):
-            outcomes.append(decode_or_refuse(case, mutated(encode(case, random_message(case, rng)), rng)))
+    outcomes = [
+        decode_or_refuse(case, mutated(encode(case, random_message(case, rng)), rng))
+        for case in all_cases()
+        for _ in range(5)
+    ]
     assert outcomes.count(True) > 200
     assert outcomes.count(False) > 200
 

@@ -1,4 +1,4 @@
-"""Random messages of any API and version, from a seed: every field that the version has gets a value, the others keep theirs.
+"""Random messages of any API and version, from a seed: every field that the version has gets a value.
 
 Values stay within what both oracles can hold: error codes that exist, times that are dates, durations that are whole
 milliseconds, tagged structures that differ from their default (one that does not is absent on the wire).
@@ -28,6 +28,18 @@ def all_cases() -> Iterator[Case]:
         for version in range(API[key].versions.first, API[key].versions.last + 1):
             yield API[key], "request", version
             yield API[key], "response", version
+
+
+def cases_by_side() -> list[list[Case]]:
+    """The versions of each request and response together: one test for each, as thousands would take their time."""
+    sides: dict[tuple[int, SideName], list[Case]] = {}
+    for case in all_cases():
+        sides.setdefault((case[0].key, case[1]), []).append(case)
+    return list(sides.values())
+
+
+def side_id(cases: list[Case]) -> str:
+    return f"{cases[0][0].name}-{cases[0][1]}"
 
 
 def case_id(case: Case) -> str:
