@@ -14,7 +14,7 @@ from kq.cli.text import shown
 
 if TYPE_CHECKING:
     from kq.cli.settings import Settings
-    from kq.client.cluster import Cluster
+    from kq.client import Cluster
 
 T = TypeVar("T")
 
@@ -77,7 +77,12 @@ class Call:
 
     def note(self, text: str) -> None:
         """A summary or a hint: stderr, on a terminal only, and not under -q."""
-        if not self.quiet and sys.stdout.isatty():
+        if sys.stdout.isatty() and sys.stderr.isatty():
+            self.note_always(text)
+
+    def note_always(self, text: str) -> None:
+        """Words that also scripts may want in their logs; not under -q."""
+        if not self.quiet:
             self.warn_raw(text)
 
     def warn(self, text: str) -> None:

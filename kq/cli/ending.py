@@ -43,6 +43,8 @@ def run_to_the_end(args: list[str]) -> int:
         return close_quietly()
     except OSError as fault:
         return report(Failure(_os_sentence(fault), code="OS_ERROR"), args)
+    except Exception as fault:  # a mistake of ours: still one sentence, and the way to the stack
+        return report(_own_fault(fault, args), args)
 
 
 def close_quietly() -> int:
@@ -66,7 +68,7 @@ def report(failure: Failure, args: list[str]) -> int:
     if _verbosity(args) > 1:
         import traceback
 
-        traceback.print_exception(failure)
+        traceback.print_exception(failure.__cause__ or failure)
     sys.stderr.flush()
     return failure.exit_code
 
@@ -136,6 +138,18 @@ def usage_of(fault: ClickException, args: list[str]) -> Failure:
     if isinstance(fault, click.UsageError):
         return Usage(f"{path}: {_as_clause(fault.format_message())}", see)
     return Failure(_as_clause(fault.format_message()))
+
+
+def _own_fault(fault: Exception, args: list[str]) -> Failure:
+    import shlex
+
+    failure = Failure(
+        f"a fault in kq itself: {type(fault).__name__}: {fault}",
+        Hint("show where", shlex.join(["kq", *args, "-vv"])),
+        code="INTERNAL",
+    )
+    failure.__cause__ = fault
+    return failure
 
 
 def _as_clause(sentence: str) -> str:

@@ -39,7 +39,7 @@ def _common_option(name: str) -> TyperOption:
     flag = SHARED[name]
     takes_value = flag.metavar is not None
     return TyperOption(
-        param_decls=[*flag.opts, name],
+        param_decls=[*flag.opts, f"common_{name}"],  # a command may have a parameter `names` of its own
         type=None if takes_value or name == "verbose" else bool,
         is_flag=not takes_value and name != "verbose",
         count=name == "verbose",
@@ -63,7 +63,7 @@ class KqCommand(TyperCommand):
     def invoke(self, ctx: Context) -> Any:
         from kq.cli.call import Call
 
-        common = {name: ctx.params.pop(name) for name in self.common}
+        common = {name: ctx.params.pop(f"common_{name}") for name in self.common}
         ctx.obj = Call.of(without_program(ctx.command_path), common)
         return super().invoke(ctx)
 

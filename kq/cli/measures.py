@@ -83,12 +83,9 @@ async def _offsets(admin: Admin, pairs: Sequence[TopicPartition], position: int,
 async def _sizes(cluster: Cluster, admin: Admin, pairs: Sequence[TopicPartition], result: Measures) -> None:
     leaders = {pair: cluster.known.leader(*pair) for pair in pairs}
     nodes = sorted({leader for leader in leaders.values() if leader >= 0})
-    wanted: dict[str, list[int]] = {}
-    for topic, partition in pairs:
-        wanted.setdefault(topic, []).append(partition)
     if not nodes:
         return
-    for node, answer in (await admin.describe_log_dirs(nodes, wanted)).items():
+    for node, answer in (await admin.describe_log_dirs(nodes, partitions=pairs)).items():
         if answer.error is not None:
             result.report(f"{answer.error}: sizes on broker {node} are missing")
             continue

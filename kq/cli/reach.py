@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from kq.cli.failures import Failure, Hint
 from kq.cli.problems import check_client_settings, failure_of
-from kq.client.cluster import connect
+from kq.client import connect
 from kq.errors import KafkaError
 
 if TYPE_CHECKING:
     from kq.cli.call import Call
-    from kq.client.cluster import Cluster
+    from kq.client import Cluster
 
 T = TypeVar("T")
 
