@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
@@ -26,6 +27,8 @@ def run(
     many_records: bool = False,
 ) -> T:
     """Connects, awaits `work`, disconnects. `many_records`: worth uvloop's import."""
+    if call.verbose:
+        _log_requests()
     config = call.settings.client(overrides)
     check_client_settings(config, call)
 
@@ -38,6 +41,15 @@ def run(
             return runner.run(main())
     except KafkaError as error:
         raise failure_of(error, call) from error
+
+
+def _log_requests() -> None:
+    """`-v`: each request of the client, a line on stderr."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(message)s", "%H:%M:%S"))
+    log = logging.getLogger("kq.client")
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG)
 
 
 def _fast_loop() -> asyncio.AbstractEventLoop:
