@@ -1,0 +1,325 @@
+"""All partitions of one data directory: found, checked, loaded, made, deleted, and closed again.
+
+A start (`load`):
+1. The clean-shutdown marker is taken away. If it was there no log is scanned, but for one without a recovery point in
+   the checkpoint (copied in by hand). If it was not, each log is scanned from its recovery point on, a few at a time in
+   threads.
+2. A directory of a known topic is loaded if its topic id fits; what is refused or a stray (survey.py) is left as it
+   is and reported. One partition that cannot be loaded keeps no other from being served.
+3. What a deletion left over is collected.
+
+What is promised:
+- `create` makes the directory but does not sync it, as in Kafka: the first flush of the log does. A crash before it may
+  take the directory, or what its `partition.metadata` says; the metadata store knows the topic, so the next start makes
+  both again. Nothing that was promised to anybody was in them.
+- `delete` renames and does not sync: after a crash the directory may be back, a stray. A topic made anew under the same
+  name gets a directory of its own even so: the data directory is synced before.
+- Checkpoints are synced. A partition made anew is taken out of them first: it must not inherit the recovery point or
+  the log start of the one that had its name.
+- After `close` every log is durable, and the marker says so; if one could not be closed there is no marker.
+
+One thread calls everything here, but for `collect`, which may run in another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count
+from typing import Final
+
+from kq.engine import checkpoint
+from kq.engine.directory import DataDirectory
+from kq.engine.disk import Disk
+from kq.engine.doomed import Doomed
+from kq.engine.log import Log
+from kq.engine.partition_names import Kind, directory_name, suffixed_name
+from kq.engine.settings import LogSettings
+from kq.engine.survey import Found, Refused, survey
+from kq.errors import Err, KafkaError
+
+_LOG: Final = logging.getLogger(__name__)
+
+Key = tuple[str, int]
+Progress = Callable[[int, int], None]
+"""Called with how many partitions are loaded, and of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    was_clean: bool
+    loaded: int
+    scanned: int  # of those, not closed cleanly: read from their recovery point on
+    refused: tuple[Refused, ...]
+    strays: tuple[Found, ...]
+    ignored: tuple[str, ...]  # names of directories that are no partition in use
+
+
+class LogStore:
+    """The logs of one broker, by topic and partition."""
+
+    def __init__(self, disk: Disk, directory: DataDirectory) -> None:
+        self._disk = disk
+        self._directory = directory
+        self._logs: dict[Key, Log] = {}
+        self._refused: dict[Key, Refused] = {}
+        self._doomed = Doomed(disk)
+        # What the checkpoint files say of partitions that are not among the logs: at first all of them, after `load`
+        # those that were not loaded but may be served again some day.
+        self._recovery_points = directory.read_offsets(checkpoint.RECOVERY_POINTS)
+        self._log_starts = directory.read_offsets(checkpoint.LOG_STARTS)
+        self._high_watermarks = directory.read_offsets(checkpoint.HIGH_WATERMARKS)
+        self._checkpointed = {*self._recovery_points, *self._log_starts, *self._high_watermarks}
+        self._renamed: set[Key] = set()  # whose directories were renamed since the data directory was last synced
+        self._renames = count()
+        self._is_loaded = False
+        self._now_ms = 0  # as last told
+
+    @classmethod
+    def open(cls, disk: Disk, data_dir: str, *, node_id: int, cluster_id: str) -> LogStore:
+        """Takes the data directory, making it if need be. Raises DirectoryInUse, ForeignDirectory, OSError."""
+        return cls(disk, DataDirectory.open(disk, os.path.abspath(data_dir), node_id=node_id, cluster_id=cluster_id))
+
+    @property
+    def data_dir(self) -> str:
+        return self._directory.path
+
+    @property
+    def high_watermarks(self) -> Mapping[Key, int]:
+        """As they were last checkpointed, until `load`."""
+        return self._high_watermarks
+
+    # ---- loading
+
+    def load(
+        self,
+        settings_for: Callable[[str], LogSettings],
+        topic_ids: Mapping[str, bytes],
+        *,
+        now_ms: int,
+        workers: int = 2,
+        progress: Progress | None = None,
+    ) -> LoadReport:
+        """Opens every partition of the topics in `topic_ids`; once, before anything else. `settings_for` is asked once
+        a topic; `progress` is called in this thread."""
+        self._now_ms = now_ms
+        self._directory.remove_marker()
+        found = survey(self._disk, self.data_dir, topic_ids)
+        for path in found.leftovers:
+            self._doomed.add(path, now_ms)
+        settings = {topic: settings_for(topic) for topic in {one.topic for one in found.known}}
+        clean = self._directory.was_clean
+        quick = [one for one in found.known if clean and one[:2] in self._recovery_points]
+        slow = [one for one in found.known if not clean or one[:2] not in self._recovery_points]
+        done = 0
+
+        def note(one: Found, outcome: Log | str) -> None:
+            nonlocal done
+            done += 1
+            if isinstance(outcome, Log):
+                self._logs[one.topic, one.partition] = outcome
+            else:
+                found.refused.append(Refused(one.topic, one.partition, one.path, outcome))
+            if progress is not None:
+                progress(done, len(found.known))
+
+        for one in quick:
+            note(one, self._open_log(one, settings[one.topic], topic_ids[one.topic], clean=True))
+        if slow:
+            with ThreadPoolExecutor(workers, "recovery") as pool:
+                outcomes = pool.map(
+                    lambda one: self._open_log(one, settings[one.topic], topic_ids[one.topic], clean=False), slow
+                )
+                for one, outcome in zip(slow, outcomes, strict=True):
+                    note(one, outcome)
+        for refused in found.refused:
+            _LOG.error("%s", refused)
+        self._refused = {(one.topic, one.partition): one for one in found.refused}
+        self._keep_offsets({*self._refused, *((one.topic, one.partition) for one in found.strays)})
+        self._is_loaded = True
+        return LoadReport(
+            was_clean=clean,
+            loaded=len(self._logs),
+            scanned=len(slow),
+            refused=tuple(found.refused),
+            strays=tuple(found.strays),
+            ignored=tuple(found.ignored),
+        )
+
+    def _open_log(self, one: Found, settings: LogSettings, topic_id: bytes, *, clean: bool) -> Log | str:
+        """The log, or the sentence why it cannot be served. Runs in a thread of the pool, for a scan."""
+        key = one.topic, one.partition
+        try:
+            if one.topic_id is None:
+                self._write_partition_metadata(one.path, topic_id)
+            return Log.open(
+                self._disk,
+                one.path,
+                one.topic,
+                one.partition,
+                settings,
+                now_ms=self._now_ms,
+                clean=clean,
+                recovery_point=self._recovery_points.get(key, 0),
+                log_start_offset=self._log_starts.get(key, 0),
+            )
+        except OSError as error:
+            return f"it cannot be read: {error}."
+        except KafkaError as error:
+            return str(error)
+
+    def _keep_offsets(self, keys: set[Key]) -> None:
+        """After a stop that was not clean the recovery points of what was not loaded are dropped: it has not been
+        scanned, and the next clean stop must not vouch for it."""
+        if not self._directory.was_clean:
+            self._recovery_points = {}
+        for offsets in (self._recovery_points, self._log_starts, self._high_watermarks):
+            for key in offsets.keys() - keys:
+                del offsets[key]
+
+    # ---- looking
+
+    def get(self, topic: str, partition: int) -> Log | None:
+        return self._logs.get((topic, partition))
+
+    def logs(self) -> list[Log]:
+        return list(self._logs.values())
+
+    def refusal(self, topic: str, partition: int) -> Refused | None:
+        """Why this partition is not served though it is there."""
+        return self._refused.get((topic, partition))
+
+    def highest_producer_id(self) -> int:
+        """The highest id that any log or snapshot was found to hold, or holds since; -1: none."""
+        return max((log.producers.highest_producer_id for log in self._logs.values()), default=-1)
+
+    # ---- making and deleting
+
+    def create(
+        self, topic: str, partition: int, topic_id: bytes, settings: LogSettings, *, now_ms: int | None = None
+    ) -> Log:
+        """A new, empty log. KafkaError(KAFKA_STORAGE_ERROR) when the disk refuses, or the directory was refused."""
+        key = topic, partition
+        if key in self._logs:
+            raise ValueError(f"{topic}-{partition} is there already")
+        if key in self._refused:
+            raise KafkaError(Err.KAFKA_STORAGE_ERROR, str(self._refused[key]))
+        self._now_ms = self._now_ms if now_ms is None else now_ms
+        path = os.path.join(self.data_dir, directory_name(topic, partition))
+        try:
+            if self._disk.exists(path):
+                self._rename(key, path, Kind.STRAY)
+            self._forget(key)
+            log = self._make(key, path, topic_id, settings)
+        except OSError as error:
+            raise KafkaError(Err.KAFKA_STORAGE_ERROR, f"Could not make {path}: {error.strerror}.") from error
+        self._logs[key] = log
+        return log
+
+    def _make(self, key: Key, path: str, topic_id: bytes, settings: LogSettings) -> Log:
+        try:
+            self._disk.make_directory(path)
+            self._write_partition_metadata(path, topic_id)
+            return Log.open(self._disk, path, *key, settings, now_ms=self._now_ms, clean=True)
+        except (OSError, KafkaError):
+            self._disk.remove_tree(path)
+            raise
+
+    def delete(self, topic: str, partition: int, now_ms: int) -> None:
+        """The log is gone at once; its files go with `collect`, file.delete.delay.ms from now on. One that was refused
+        is left where it is. KafkaError(KAFKA_STORAGE_ERROR) when the disk refuses: it is closed, but not deleted."""
+        key = topic, partition
+        self._now_ms = now_ms
+        log = self._logs.pop(key, None)
+        if log is None:
+            return
+        log.discard()
+        try:
+            path = self._rename(key, log.directory, Kind.DELETED)
+        except OSError as error:
+            raise KafkaError(Err.KAFKA_STORAGE_ERROR, f"Could not delete {log.directory}: {error.strerror}.") from error
+        self._doomed.add(path, now_ms + log.settings.file_delete_delay_ms)
+
+    def collect(self, now_ms: int) -> bool:
+        """Delete some of the files that are due (doomed.py); True when more are waiting."""
+        return self._doomed.collect(now_ms)
+
+    def _rename(self, key: Key, path: str, kind: Kind) -> str:
+        topic, partition = key
+        seed = f"{topic}-{partition} {kind.value} {self._now_ms} {next(self._renames)}"
+        unique = hashlib.sha256(seed.encode()).digest()[:16]
+        new_path = os.path.join(self.data_dir, suffixed_name(topic, partition, unique, kind))
+        self._disk.rename(path, new_path)
+        self._renamed.add(key)
+        return new_path
+
+    def _forget(self, key: Key) -> None:
+        """Nothing of an earlier partition of this name may come back: neither its offsets nor its directory."""
+        for offsets in (self._recovery_points, self._log_starts, self._high_watermarks):
+            offsets.pop(key, None)
+        if key in self._checkpointed:
+            self.checkpoint()
+        if key in self._renamed:
+            self._disk.sync_directory(self.data_dir)
+            self._renamed.clear()
+
+    def _write_partition_metadata(self, path: str, topic_id: bytes) -> None:
+        data = checkpoint.encode_partition_metadata(topic_id)
+        self._disk.replace(os.path.join(path, checkpoint.PARTITION_METADATA), data, sync=False)
+
+    # ---- checkpoints and the end
+
+    def checkpoint(self, high_watermarks: Mapping[Key, int] | None = None) -> None:
+        """Write the three checkpoint files, those that have changed, and sync them. Without `high_watermarks` each is
+        its log's end: so it is where every partition has one replica. Raises OSError."""
+        recovery_points = {**self._recovery_points, **{key: log.recovery_point for key, log in self._logs.items()}}
+        log_starts = {
+            **self._log_starts,
+            **{key: log.log_start_offset for key, log in self._logs.items() if log.log_start_offset > 0},
+        }
+        if high_watermarks is None:
+            high_watermarks = {key: log.log_end_offset for key, log in self._logs.items()}
+        # Log starts first: should a crash keep one file from being written, an old log start shows deleted records
+        # again, where an old recovery point only costs time.
+        self._directory.write_offsets(checkpoint.LOG_STARTS, log_starts)
+        self._directory.write_offsets(checkpoint.RECOVERY_POINTS, recovery_points)
+        self._directory.write_offsets(checkpoint.HIGH_WATERMARKS, {**self._high_watermarks, **high_watermarks})
+        self._checkpointed = {*recovery_points, *log_starts, *high_watermarks, *self._high_watermarks}
+
+    def close(self, clean: bool = True, *, workers: int = 4) -> None:
+        """Closes and syncs every log, checkpoints, writes the marker, frees the directory; not `clean`: writes nothing,
+        as if the process had died. KafkaError(KAFKA_STORAGE_ERROR) when a log could not be closed: there is no marker
+        then, and the next start scans."""
+        try:
+            if clean and self._is_loaded:
+                self._close_logs(workers)
+        finally:
+            for log in self._logs.values():
+                log.discard()
+            self._logs.clear()
+            self._directory.release()
+
+    def _close_logs(self, workers: int) -> None:
+        with ThreadPoolExecutor(workers, "closing") as pool:
+            faults = [fault for fault in pool.map(_close_log, self._logs.values()) if fault]
+        try:
+            self.checkpoint()
+            if not faults:
+                self._directory.write_marker()
+        except OSError as error:
+            faults.append(f"{self.data_dir}: {error.strerror}.")
+        if faults:
+            raise KafkaError(Err.KAFKA_STORAGE_ERROR, f"{len(faults)} could not be closed; the first: {faults[0]}")
+
+
+def _close_log(log: Log) -> str:
+    """What went wrong; empty if nothing."""
+    try:
+        log.close()
+    except KafkaError as error:
+        return f"{log.topic}-{log.partition}: {error}"
+    return ""
