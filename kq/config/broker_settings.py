@@ -110,11 +110,15 @@ def _check(given: _Given, properties: Mapping[str, str]) -> None:
         raise _bad("queued.max.request.bytes must not be smaller than socket.request.max.bytes.")
 
 
+def _controllers(given: _Given) -> set[str]:
+    """The names of a KRaft controller's listeners: they are passed over, kq having no such controller."""
+    return {name.upper() for name in given("controller.listener.names") or ()}
+
+
 def _listeners(given: _Given) -> tuple[Listener, ...]:
-    """Where the broker listens. A listener of a KRaft controller is passed over, kq having none."""
-    controllers = {name.upper() for name in given("controller.listener.names") or ()}
-    protocols = parse_protocols(given("listener.security.protocol.map"))
-    protocols |= dict.fromkeys(controllers - set(protocols), "PLAINTEXT")
+    """Where the broker listens."""
+    controllers = _controllers(given)
+    protocols = dict.fromkeys(controllers, "PLAINTEXT") | parse_protocols(given("listener.security.protocol.map"))
     found = parse_listeners("listeners", given("listeners"), protocols)
     kept = tuple(listener for listener in found if listener.name not in controllers)
     if not kept:
@@ -134,9 +138,11 @@ def _advertised(given: _Given, listeners: tuple[Listener, ...]) -> tuple[Listene
     only listened on.
     """
     protocols = {listener.name: listener.protocol for listener in listeners}
-    entries = given("advertised.listeners") or ()
-    for entry in entries:
-        if entry.partition("://")[0].upper() not in protocols:
+    controllers = _controllers(given)
+    by_name = [(entry.partition("://")[0].upper(), entry) for entry in given("advertised.listeners") or ()]
+    entries = [entry for name, entry in by_name if name not in controllers]
+    for name, entry in by_name:
+        if name not in protocols and name not in controllers:
             raise _bad(f"advertised.listeners: {entry!r} advertises a listener that listeners does not name.")
     advertised = {each.name: each for each in parse_listeners("advertised.listeners", entries, protocols)}
     for each in advertised.values():
