@@ -1,0 +1,180 @@
+"""DescribeConfigs, versions 1 to 4; AlterConfigs, 0 to 2; IncrementalAlterConfigs, 0 to 1.
+
+- Topics (2) and brokers (4); other resource types are INVALID_REQUEST. A broker answers for itself alone, any broker
+  for the empty name, which is the dynamic default of the cluster.
+- All changes of a resource or none; a resource named twice is refused both times. `config.alter` decides,
+  `config.resolve` tells values, sources and synonyms.
+- v3 types and documentation, the latter when asked for; synonyms when asked for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from kq.broker.names import check_topic_name
+from kq.broker.router import Call
+from kq.broker.session import Operation, Resource
+from kq.config.alter import Change, alter_broker, alter_topic, replace_broker, replace_topic
+from kq.config.resolve import Described, describe_broker, describe_default, describe_topic
+from kq.errors import Err, KafkaError
+from kq.machines.image import TopicImage
+from kq.wire.apis.configs import ALTER_CONFIGS, DESCRIBE_CONFIGS, INCREMENTAL_ALTER_CONFIGS
+
+if TYPE_CHECKING:
+    from kq.broker.broker import Broker
+
+TOPIC, BROKER = 2, 4
+UNTYPED = 0
+CLUSTER = "kafka-cluster"
+
+
+def describe_configs(broker: Broker, call: Call) -> Any:
+    make = DESCRIBE_CONFIGS.Response.Result
+    results = []
+    for resource in call.body.resources:
+        result = make(
+            error_message=None, resource_type=resource.resource_type, resource_name=resource.resource_name, configs=[]
+        )
+        try:
+            described = _describe(broker, call, resource)
+            result.configs = [_config(call, each) for each in described]
+        except KafkaError as error:
+            result.error_code, result.error_message = error.code, str(error)
+        results.append(result)
+    return DESCRIBE_CONFIGS.Response(results=results)
+
+
+def _describe(broker: Broker, call: Call, resource: Any) -> list[Described]:
+    names = set(resource.configuration_keys) if resource.configuration_keys else None
+    name = resource.resource_name
+    if resource.resource_type == TOPIC:
+        if not call.session.authorize(Operation.DESCRIBE_CONFIGS, Resource.TOPIC, name):
+            raise KafkaError(Err.TOPIC_AUTHORIZATION_FAILED)
+        return describe_topic(_topic(broker, name).settings, broker.layers, names)
+    if resource.resource_type != BROKER:
+        raise _unknown_type(resource.resource_type)
+    if not call.session.authorize(Operation.DESCRIBE_CONFIGS, Resource.CLUSTER, CLUSTER):
+        raise KafkaError(Err.CLUSTER_AUTHORIZATION_FAILED)
+    if _is_default(broker, name):
+        return describe_default(broker.layers.dynamic_default, names)
+    return describe_broker(broker.layers, names)
+
+
+def _config(call: Call, each: Described) -> Any:
+    make = DESCRIBE_CONFIGS.Response
+    return make.Config(
+        name=each.name,
+        value=each.value,
+        read_only=each.read_only,
+        config_source=each.source,
+        is_sensitive=each.sensitive,
+        synonyms=[make.Synonym(name=s.name, value=s.value, source=s.source) for s in each.synonyms]
+        if call.body.include_synonyms
+        else [],
+        config_type=UNTYPED if each.type is None else each.type,
+        documentation=each.doc if call.body.include_documentation else None,
+    )
+
+
+def _topic(broker: Broker, name: str) -> TopicImage:
+    topic = broker.image.topics.get(name)
+    if topic is None:
+        check_topic_name(name)
+        raise KafkaError(Err.UNKNOWN_TOPIC_OR_PARTITION)
+    return topic
+
+
+def _is_default(broker: Broker, name: str) -> bool:
+    """Whether the resource is the default of all brokers; raises INVALID_REQUEST unless that or this broker."""
+    if name and name != str(broker.node_id):
+        raise KafkaError(Err.INVALID_REQUEST, f"this is broker {broker.node_id}; it does not answer for {name!r}")
+    return not name
+
+
+def _unknown_type(resource_type: int) -> KafkaError:
+    return KafkaError(Err.INVALID_REQUEST, f"settings of resource type {resource_type} are not served")
+
+
+async def alter_configs(broker: Broker, call: Call) -> Any:
+    """Replaces all settings of a resource (deprecated in Kafka, and served)."""
+
+    def topic_change(resource: Any, topic: TopicImage) -> dict[str, str]:
+        return replace_topic([(c.name, c.value) for c in resource.configs], broker.layers)
+
+    def broker_change(resource: Any, for_all: bool) -> dict[str, str]:
+        return replace_broker([(c.name, c.value) for c in resource.configs], broker.layers, for_all=for_all)
+
+    results = await _alter(broker, call, ALTER_CONFIGS.Response.Result, topic_change, broker_change)
+    return ALTER_CONFIGS.Response(results=results)
+
+
+async def incremental_alter_configs(broker: Broker, call: Call) -> Any:
+    def topic_change(resource: Any, topic: TopicImage) -> dict[str, str]:
+        return alter_topic(topic.settings, _changes(resource), broker.layers)
+
+    def broker_change(resource: Any, for_all: bool) -> dict[str, str]:
+        return alter_broker(_changes(resource), broker.layers, for_all=for_all)
+
+    make = INCREMENTAL_ALTER_CONFIGS.Response.Result
+    results = await _alter(broker, call, make, topic_change, broker_change)
+    return INCREMENTAL_ALTER_CONFIGS.Response(results=results)
+
+
+def _changes(resource: Any) -> list[Change]:
+    return [Change(c.name, c.config_operation, c.value) for c in resource.configs]
+
+
+async def _alter(
+    broker: Broker,
+    call: Call,
+    make: Any,
+    topic_change: Callable[[Any, TopicImage], dict[str, str]],
+    broker_change: Callable[[Any, bool], dict[str, str]],
+) -> list[Any]:
+    named = Counter((r.resource_type, r.resource_name) for r in call.body.resources)
+    results = []
+    for resource in call.body.resources:
+        result = make(error_message=None, resource_type=resource.resource_type, resource_name=resource.resource_name)
+        try:
+            if named[resource.resource_type, resource.resource_name] > 1:
+                raise KafkaError(Err.INVALID_REQUEST, "the resource is named more than once")
+            await _alter_one(broker, call, resource, topic_change, broker_change)
+        except KafkaError as error:
+            result.error_code, result.error_message = error.code, str(error)
+        results.append(result)
+    return results
+
+
+async def _alter_one(
+    broker: Broker,
+    call: Call,
+    resource: Any,
+    topic_change: Callable[[Any, TopicImage], dict[str, str]],
+    broker_change: Callable[[Any, bool], dict[str, str]],
+) -> None:
+    name = resource.resource_name
+    if resource.resource_type == TOPIC:
+        if not call.session.authorize(Operation.ALTER_CONFIGS, Resource.TOPIC, name):
+            raise KafkaError(Err.TOPIC_AUTHORIZATION_FAILED)
+        topic = _topic(broker, name)
+        settings = topic_change(resource, topic)
+        if not call.body.validate_only:
+            await broker.topics.set_settings(topic, settings)
+    elif resource.resource_type == BROKER:
+        if not call.session.authorize(Operation.ALTER_CONFIGS, Resource.CLUSTER, CLUSTER):
+            raise KafkaError(Err.CLUSTER_AUTHORIZATION_FAILED)
+        for_all = _is_default(broker, name)
+        settings = broker_change(resource, for_all)
+        if not call.body.validate_only:
+            await broker.set_dynamic_settings(None if for_all else broker.node_id, settings)
+    else:
+        raise _unknown_type(resource.resource_type)
+
+
+HANDLERS = {
+    DESCRIBE_CONFIGS: describe_configs,
+    ALTER_CONFIGS: alter_configs,
+    INCREMENTAL_ALTER_CONFIGS: incremental_alter_configs,
+}

@@ -1,0 +1,38 @@
+"""FindCoordinator, versions 0 to 6.
+
+The key must be there, because librdkafka switches lz4 on by its presence. Groups answer COORDINATOR_NOT_AVAILABLE
+until this broker coordinates them; transactions TRANSACTIONAL_ID_AUTHORIZATION_FAILED, which ends a client at once
+(15 makes it hang).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kq.broker.router import Answer, Call
+from kq.errors import Err
+from kq.wire.apis.groups import FIND_COORDINATOR
+
+if TYPE_CHECKING:
+    from kq.broker.broker import Broker
+
+MANY_FROM = 4
+GROUP, TRANSACTION, SHARE = 0, 1, 2
+_ANSWERS = {
+    GROUP: Err.COORDINATOR_NOT_AVAILABLE,
+    TRANSACTION: Err.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    SHARE: Err.COORDINATOR_NOT_AVAILABLE,
+}
+
+
+def find_coordinator(_broker: Broker, call: Call) -> Answer:
+    body = call.body
+    error = _ANSWERS.get(body.key_type, Err.INVALID_REQUEST)
+    nowhere: dict[str, Any] = {"node_id": -1, "host": "", "port": -1, "error_code": error, "error_message": error.text}
+    if call.version < MANY_FROM:
+        return FIND_COORDINATOR.Response(**nowhere)
+    make = FIND_COORDINATOR.Response.Coordinator
+    return FIND_COORDINATOR.Response(coordinators=[make(key=key, **nowhere) for key in body.coordinator_keys])
+
+
+HANDLERS = {FIND_COORDINATOR: find_coordinator}

@@ -1,0 +1,210 @@
+"""Metadata, versions 0 to 13; DescribeCluster, 0 to 2; DescribeTopicPartitions, 0.
+
+- Metadata: null (and `[]` in v0) means all topics, `[]` from v1 on none. Names are answered once each. If any entry
+  has an id, entries by name are ignored (4.3.1). v4 allow_auto_topic_creation; v8 authorized operations; v10 topic
+  ids.
+- A topic that does not exist is created where that is allowed, and answered UNKNOWN_TOPIC_OR_PARTITION this time: the
+  client asks again.
+- DescribeTopicPartitions: sorted, once each, in pages; a limit below 1 acts as 1; topic operations come unasked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from kq.broker.names import check_topic_name
+from kq.broker.router import Answer, Call
+from kq.broker.session import Operation, Resource, Session
+from kq.errors import Err, KafkaError
+from kq.machines.image import ClusterImage, TopicImage
+from kq.wire.apis.metadata import DESCRIBE_CLUSTER, DESCRIBE_TOPIC_PARTITIONS, METADATA
+from kq.wire.primitives import ZERO_UUID
+
+if TYPE_CHECKING:
+    from kq.broker.broker import Broker
+
+CLUSTER = "kafka-cluster"
+BROKERS_ENDPOINT, CONTROLLERS_ENDPOINT = 1, 2
+MAX_PAGE_PARTITIONS = 2000
+
+
+def metadata(broker: Broker, call: Call) -> Answer:
+    body, image, session = call.body, broker.image, call.session
+    missing: list[str] = []
+    if body.topics is None or (not body.topics and call.version == 0):
+        topics = [_topic(session, body, topic) for topic in image.topics.values()]
+    elif any(topic.topic_id != ZERO_UUID for topic in body.topics):
+        topics = list(_topics_by_id(image, session, body))
+    else:
+        try:
+            topics = [
+                _topic_or_error(image, session, body, name, missing)
+                for name in dict.fromkeys(_given(topic.name) for topic in body.topics)
+            ]
+        except KafkaError as error:
+            topics = [_error(topic.name, error.code) for topic in body.topics]
+    if missing and body.allow_auto_topic_creation and broker.settings.auto_create_topics_enable:
+        broker.topics.create_soon(missing)
+    brokers = [
+        METADATA.Response.Broker(node_id=b.node_id, host=b.host, port=b.port, rack=b.rack)
+        for b in image.brokers.values()
+    ]
+    return METADATA.Response(
+        brokers=brokers,
+        cluster_id=image.cluster_id,
+        controller_id=image.controller_id,
+        topics=topics,
+        cluster_authorized_operations=session.authorized_operations(
+            Resource.CLUSTER, CLUSTER, asked=body.include_cluster_authorized_operations
+        ),
+    )
+
+
+def _given(name: str | None) -> str:
+    if name is None:
+        raise KafkaError(Err.INVALID_REQUEST, "a topic has neither a name nor an id")
+    return name
+
+
+def _topics_by_id(image: ClusterImage, session: Session, body: Any) -> Iterator[Any]:
+    for topic_id in dict.fromkeys(topic.topic_id for topic in body.topics if topic.topic_id != ZERO_UUID):
+        topic = image.topic_by_id(topic_id)
+        if topic is None:
+            yield METADATA.Response.Topic(error_code=Err.UNKNOWN_TOPIC_ID, name=None, topic_id=topic_id)
+        else:
+            yield _topic(session, body, topic)
+
+
+def _topic_or_error(image: ClusterImage, session: Session, body: Any, name: str, missing: list[str]) -> Any:
+    topic = image.topics.get(name)
+    if topic is not None:
+        return _topic(session, body, topic)
+    try:
+        check_topic_name(name)
+    except KafkaError as error:
+        return _error(name, error.code)
+    missing.append(name)
+    return _error(name, Err.UNKNOWN_TOPIC_OR_PARTITION)
+
+
+def _error(name: str | None, code: Err) -> Any:
+    return METADATA.Response.Topic(error_code=code, name=name)
+
+
+def _topic(session: Session, body: Any, topic: TopicImage) -> Any:
+    if not session.authorize(Operation.DESCRIBE, Resource.TOPIC, topic.name):
+        return _error(topic.name, Err.TOPIC_AUTHORIZATION_FAILED)
+    make = METADATA.Response.Partition
+    return METADATA.Response.Topic(
+        name=topic.name,
+        topic_id=topic.id,
+        is_internal=topic.is_internal,
+        partitions=[
+            make(
+                error_code=Err.NONE if p.leader >= 0 else Err.LEADER_NOT_AVAILABLE,
+                index=index,
+                leader_id=p.leader,
+                leader_epoch=p.leader_epoch,
+                replicas=p.replicas,
+                isr=p.isr,
+            )
+            for index, p in enumerate(topic.partitions)
+        ],
+        topic_authorized_operations=session.authorized_operations(
+            Resource.TOPIC, topic.name, asked=body.include_topic_authorized_operations
+        ),
+    )
+
+
+def describe_cluster(broker: Broker, call: Call) -> Answer:
+    body, image, session = call.body, broker.image, call.session
+    if body.endpoint_type != BROKERS_ENDPOINT:
+        mismatch = body.endpoint_type == CONTROLLERS_ENDPOINT
+        return DESCRIBE_CLUSTER.Response(
+            error_code=Err.MISMATCHED_ENDPOINT_TYPE if mismatch else Err.UNSUPPORTED_ENDPOINT_TYPE,
+            error_message=f"this is a broker's endpoint, type 1; the request asks for type {body.endpoint_type}",
+        )
+    make = DESCRIBE_CLUSTER.Response.Broker
+    return DESCRIBE_CLUSTER.Response(
+        error_message=None,
+        endpoint_type=BROKERS_ENDPOINT,
+        cluster_id=image.cluster_id,
+        controller_id=image.controller_id,
+        brokers=[make(broker_id=b.node_id, host=b.host, port=b.port, rack=b.rack) for b in image.brokers.values()],
+        cluster_authorized_operations=session.authorized_operations(
+            Resource.CLUSTER, CLUSTER, asked=body.include_cluster_authorized_operations
+        ),
+    )
+
+
+def describe_topic_partitions(broker: Broker, call: Call) -> Answer:
+    body, image, session = call.body, broker.image, call.session
+    names = sorted({topic.name for topic in body.topics} or image.topics)
+    first_name, first_index = ("", 0) if body.cursor is None else (body.cursor.name, body.cursor.index)
+    if body.cursor is not None and (first_name not in image.topics or first_index < 0):
+        topics = [_described_error(name, Err.INVALID_REQUEST) for name in names]
+        return DESCRIBE_TOPIC_PARTITIONS.Response(topics=topics, next_cursor=None)
+    left = max(1, min(body.response_partition_limit, MAX_PAGE_PARTITIONS))
+    topics = []
+    cursor = None
+    for name in names:
+        if name < first_name:
+            continue
+        start = first_index if name == first_name else 0
+        topic = image.topics.get(name)
+        if topic is None:
+            topics.append(_described_error(name, _why_unknown(name)))
+            continue
+        if left == 0:
+            cursor = DESCRIBE_TOPIC_PARTITIONS.Response.Cursor(name=name, index=start)
+            break
+        end = min(len(topic.partitions), start + left)
+        topics.append(_described(session, topic, start, end))
+        left -= end - start
+        if end < len(topic.partitions):
+            cursor = DESCRIBE_TOPIC_PARTITIONS.Response.Cursor(name=name, index=end)
+            break
+    return DESCRIBE_TOPIC_PARTITIONS.Response(topics=topics, next_cursor=cursor)
+
+
+def _why_unknown(name: str) -> Err:
+    try:
+        check_topic_name(name)
+    except KafkaError as error:
+        return error.code
+    return Err.UNKNOWN_TOPIC_OR_PARTITION
+
+
+def _described_error(name: str, code: Err) -> Any:
+    return DESCRIBE_TOPIC_PARTITIONS.Response.Topic(error_code=code, name=name)
+
+
+def _described(session: Session, topic: TopicImage, start: int, end: int) -> Any:
+    make = DESCRIBE_TOPIC_PARTITIONS.Response.Partition
+    return DESCRIBE_TOPIC_PARTITIONS.Response.Topic(
+        name=topic.name,
+        topic_id=topic.id,
+        is_internal=topic.is_internal,
+        partitions=[
+            make(
+                error_code=Err.NONE if p.leader >= 0 else Err.LEADER_NOT_AVAILABLE,
+                index=index,
+                leader_id=p.leader,
+                leader_epoch=p.leader_epoch,
+                replicas=p.replicas,
+                isr=p.isr,
+                eligible_leader_replicas=[],
+                last_known_elr=[],
+            )
+            for index, p in enumerate(topic.partitions[start:end], start)
+        ],
+        topic_authorized_operations=session.authorized_operations(Resource.TOPIC, topic.name, asked=True),
+    )
+
+
+HANDLERS = {
+    METADATA: metadata,
+    DESCRIBE_CLUSTER: describe_cluster,
+    DESCRIBE_TOPIC_PARTITIONS: describe_topic_partitions,
+}

@@ -1,0 +1,117 @@
+"""Faults on demand, for tests only: the next requests of a kind get an error, a delay, or no answer.
+
+The router of a broker that was started with `--testing PATH`; no other broker has this code in its way. Orders come
+over a unix socket at PATH: one JSON line asks,
+
+    {"api": "Produce", "error": "NOT_ENOUGH_REPLICAS", "delay_s": 0.0, "drop": false, "times": 1, "topic": null}
+
+and one answers, `{}` or `{"error": "why not"}`. `api` is a name or a key. With a topic only requests that name it
+count. Orders are used up in the order in which they were given. An error replaces the work: nothing is written,
+nothing is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kq.broker.metrics import Metrics
+from kq.broker.refusal import refusal
+from kq.broker.router import Answer, Call, Handler, Router
+from kq.errors import Err
+from kq.wire.api import Api
+from kq.wire.apis import API
+
+if TYPE_CHECKING:
+    from kq.broker.broker import Broker
+
+
+@dataclass(slots=True)
+class Order:
+    api: Api
+    error: Err | None
+    delay_s: float
+    drop: bool
+    times: int
+    topic: str | None
+
+    def covers(self, call: Call, topic_names: Mapping[bytes, str]) -> bool:
+        return call.api is self.api and (self.topic is None or self.topic in _topics(call.body, topic_names))
+
+
+def _topics(body: Any, topic_names: Mapping[bytes, str]) -> set[str | None]:
+    """The topics that a request names, whether by name or by id."""
+    topics = getattr(body, "topics", None) or ()
+    names = {getattr(topic, "name", None) or topic_names.get(getattr(topic, "topic_id", b"")) for topic in topics}
+    return names | set(getattr(body, "topic_names", None) or ())
+
+
+class FaultyRouter(Router):
+    """A router that carries out orders before it routes."""
+
+    def __init__(self, broker: Broker, handlers: Mapping[Api, Handler], metrics: Metrics) -> None:
+        super().__init__(broker, handlers, metrics)
+        self._orders: list[Order] = []
+
+    def handle(self, handler: Handler, call: Call) -> Answer:
+        order = self._take(call)
+        if order is None:
+            return super().handle(handler, call)
+        return self._carry_out(order, handler, call)
+
+    async def listen(self, path: str) -> None:
+        self._server = await asyncio.start_unix_server(self._on_connection, path)
+
+    def _take(self, call: Call) -> Order | None:
+        order = next((o for o in self._orders if o.covers(call, self._broker.image.topic_names)), None)
+        if order is not None:
+            order.times -= 1
+            if order.times <= 0:
+                self._orders.remove(order)
+        return order
+
+    async def _carry_out(self, order: Order, handler: Handler, call: Call) -> Any:
+        if order.delay_s:
+            await asyncio.sleep(order.delay_s)
+        if order.drop:
+            await asyncio.get_running_loop().create_future()  # until the client gives up and closes the connection
+        if order.error is not None:
+            return refusal(call, order.error)
+        answer = super().handle(handler, call)
+        return await answer if hasattr(answer, "__await__") else answer
+
+    async def _on_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while line := await reader.readline():
+                writer.write(json.dumps(self._on_order(line)).encode() + b"\n")
+                await writer.drain()
+        writer.close()
+
+    def _on_order(self, line: bytes) -> dict[str, str]:
+        try:
+            self._orders.append(_parse(json.loads(line)))
+        except (ValueError, TypeError, KeyError) as error:
+            return {"error": str(error)}
+        return {}
+
+
+def _parse(order: Any) -> Order:
+    wanted = order["api"]
+    api = next((api for api in API.values() if wanted in (api.key, api.name)), None)
+    if api is None:
+        raise ValueError(f"no API is called {wanted!r}; names are Kafka's: Produce, Fetch, Metadata, …")
+    error = order.get("error")
+    if error is not None and error not in Err.__members__:
+        raise ValueError(f"no error is called {error!r}; names are Kafka's: NOT_ENOUGH_REPLICAS, …")
+    return Order(
+        api,
+        None if error is None else Err[error],
+        float(order.get("delay_s") or 0.0),
+        bool(order.get("drop")),
+        int(order.get("times") or 1),
+        order.get("topic"),
+    )

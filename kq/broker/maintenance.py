@@ -1,0 +1,79 @@
+"""The jobs of `upkeep`, and how often each is done."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from kq.errors import KafkaError
+
+if TYPE_CHECKING:
+    from kq.broker.broker import Broker
+
+log = logging.getLogger(__name__)
+
+SWEEP_S = 1.0
+COLLECT_S = 1.0
+EXPIRE_PRODUCERS_S = 600.0  # producer.id.expiration.check.interval.ms
+NEVER_MS = 2**63 - 1
+LOOK_FOR_FLUSHES_S = (
+    1.0  # log.flush.scheduler.interval.ms is "never" by default, though flush.ms may be set at any time
+)
+SLICE = 200  # partitions handled before others have their turn on the loop
+
+
+def schedule(broker: Broker) -> None:
+    settings = broker.settings
+    jobs = _Jobs(broker)
+    broker.upkeep.every(SWEEP_S, jobs.sweep_connections)
+    broker.upkeep.every(settings.log_retention_check_interval_ms / 1000, jobs.apply_retention)
+    broker.upkeep.every(COLLECT_S, jobs.collect_deleted)
+    broker.upkeep.every(settings.log_flush_offset_checkpoint_interval_ms / 1000, jobs.write_checkpoints)
+    broker.upkeep.every(EXPIRE_PRODUCERS_S, jobs.expire_producers)
+    flush_ms = settings.log_flush_scheduler_interval_ms
+    broker.upkeep.every(LOOK_FOR_FLUSHES_S if flush_ms == NEVER_MS else flush_ms / 1000, jobs.flush_what_is_due)
+
+
+class _Jobs:
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    async def sweep_connections(self) -> None:
+        self._broker.server.sweep()
+
+    async def apply_retention(self) -> None:
+        broker = self._broker
+        for number, partition in enumerate(broker.partitions, 1):
+            try:
+                gone = partition.log.apply_retention(broker.now_ms(), partition.high_watermark)
+            except KafkaError as error:
+                log.error("retention of %s: %s", partition, error)
+                continue
+            if gone:
+                log.info("%s: %d segments deleted by retention", partition, len(gone))
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
+
+    async def collect_deleted(self) -> None:
+        broker = self._broker
+        await broker.in_metadata_thread(broker.logs.collect, broker.now_ms())
+
+    async def write_checkpoints(self) -> None:
+        await self._broker.in_metadata_thread(self._broker.logs.checkpoint)
+
+    async def expire_producers(self) -> None:
+        for number, partition in enumerate(self._broker.partitions, 1):
+            partition.log.expire(self._broker.now_ms())
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
+
+    async def flush_what_is_due(self) -> None:
+        """By flush.ms, and segments that were rolled."""
+        broker = self._broker
+        now_ms = broker.now_ms()
+        for number, partition in enumerate(broker.partitions, 1):
+            if partition.log.flush_due(now_ms):
+                broker.flusher.sync_soon(partition)
+            if number % SLICE == 0:
+                await asyncio.sleep(0)

@@ -1,0 +1,52 @@
+"""Where fetches wait for more: `machines.waits` with a clock, one timer for all, and a future for each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from kq.broker.partition import FetchWaits, Partition
+from kq.machines.waits import Ticket
+
+Waiting = asyncio.Future[None]
+
+
+class Parking:
+    def __init__(self) -> None:
+        self.waits: FetchWaits = FetchWaits()
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_ms = 0
+
+    async def park(self, partitions: Iterable[Partition], *, missing_bytes: int, timeout_ms: int) -> None:
+        """Returns when `missing_bytes` have come to these partitions, something else moved there, or time is up."""
+        waiting: Waiting = self._loop.create_future()
+        deadline_ms = self._now_ms() + timeout_ms
+        ticket = self.waits.park(partitions, missing_bytes=missing_bytes, deadline_ms=deadline_ms, payload=waiting)
+        self._set_timer()
+        try:
+            await waiting
+        finally:
+            self.waits.cancel(ticket)
+
+    def complete(self, tickets: Iterable[Ticket[Partition, Waiting]]) -> None:
+        for ticket in tickets:
+            if not ticket.payload.done():
+                ticket.payload.set_result(None)
+
+    def _now_ms(self) -> int:
+        return int(self._loop.time() * 1000)
+
+    def _set_timer(self) -> None:
+        deadline_ms = self.waits.next_deadline_ms
+        if deadline_ms is None or (self._timer is not None and self._timer_ms <= deadline_ms):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_ms = deadline_ms
+        self._timer = self._loop.call_later(max(0, deadline_ms - self._now_ms() + 1) / 1000, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self.complete(self.waits.expire(self._now_ms()))
+        self._set_timer()

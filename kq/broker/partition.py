@@ -1,0 +1,108 @@
+"""One partition on this broker: its log, how far consumers may read, and who waits for more.
+
+The high watermark of a single replica is the log end; with fsync before ack it is what has been synced, so that
+nobody reads what a power cut could take back. The last stable offset also stops before the first open transaction
+(SEMANTICS rule 7).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from kq.config import TopicSettings
+from kq.engine.log import Appended, Log
+from kq.engine.region import Region
+from kq.errors import Err, KafkaError
+from kq.machines.image import TopicImage
+from kq.machines.waits import Ticket, Waits
+from kq.record import compression
+from kq.record.batch import BatchHeader
+
+READ_COMMITTED = 1
+_CODECS = {name: codec for codec, name in enumerate(compression.NAMES)} | {"uncompressed": compression.NONE}
+
+FetchWaits = Waits["Partition", "asyncio.Future[None]"]
+
+
+class Partition:
+    """The settings that every produce asks for are worked out when they change (`configure`)."""
+
+    __slots__ = (
+        "_waits",
+        "codec",
+        "compression_level",
+        "high_watermark",
+        "image",
+        "index",
+        "is_compacted",
+        "is_internal",
+        "log",
+        "settings",
+        "stamps_append_time",
+        "syncs_before_ack",
+        "topic",
+    )
+
+    def __init__(self, topic: TopicImage, index: int, log: Log, settings: TopicSettings, waits: FetchWaits) -> None:
+        self.topic = topic.name
+        self.index = index
+        self.image = topic.partitions[index]
+        self.log = log
+        self.high_watermark = log.log_end_offset
+        self.is_internal = topic.is_internal
+        self._waits = waits
+        self.configure(settings)
+
+    def configure(self, settings: TopicSettings) -> None:
+        self.settings = settings
+        self.syncs_before_ack = settings.fsync_before_ack
+        self.is_compacted = "compact" in settings.cleanup_policy
+        self.stamps_append_time = settings.message_timestamp_type == "LogAppendTime"
+        self.codec = _CODECS.get(settings.compression_type)  # None: whatever the producer chose
+        self.compression_level = {
+            compression.GZIP: settings.compression_gzip_level,
+            compression.LZ4: settings.compression_lz4_level,
+            compression.ZSTD: settings.compression_zstd_level,
+        }.get(self.codec or compression.NONE)
+
+    def __repr__(self) -> str:
+        return f"{self.topic}:{self.index}"
+
+    @property
+    def last_stable_offset(self) -> int:
+        unstable = self.log.first_unstable_offset
+        return self.high_watermark if unstable is None else min(unstable, self.high_watermark)
+
+    def end_for(self, isolation_level: int) -> int:
+        """The first offset that a consumer of this isolation level may not see."""
+        return self.last_stable_offset if isolation_level == READ_COMMITTED else self.high_watermark
+
+    def check_epoch(self, current_leader_epoch: int) -> None:
+        """KIP-320: a client that knows an older or a newer leader must look again (SEMANTICS rule 14)."""
+        if current_leader_epoch == -1 or current_leader_epoch == self.image.leader_epoch:
+            return
+        if current_leader_epoch < self.image.leader_epoch:
+            raise KafkaError(Err.FENCED_LEADER_EPOCH)
+        raise KafkaError(Err.UNKNOWN_LEADER_EPOCH)
+
+    def append(self, batch: memoryview, header: BatchHeader, now_ms: int) -> tuple[Appended, list[Ticket[Any, Any]]]:
+        """Appends one validated batch as the leader; returns what the log says and the fetches that now have enough."""
+        appended = self.log.append(batch, header, leader_epoch=self.image.leader_epoch, now_ms=now_ms)
+        if appended.duplicate or self.syncs_before_ack:
+            return appended, []
+        self.high_watermark = appended.last_offset + 1
+        return appended, self._waits.appended(self, header.size)
+
+    def synced(self) -> list[Ticket[Any, Any]]:
+        """Everything up to the log's recovery point is on stable storage."""
+        if self.log.recovery_point <= self.high_watermark:
+            return []
+        self.high_watermark = self.log.recovery_point
+        return self._waits.wake(self)
+
+    def read(self, offset: int, max_bytes: int, isolation_level: int, *, at_least_one: bool) -> Region | None:
+        end_offset = self.end_for(isolation_level)
+        if offset > end_offset and offset <= self.log.log_end_offset:
+            return None
+        return self.log.read(offset, max_bytes, end_offset=end_offset, at_least_one=at_least_one)

@@ -1,0 +1,150 @@
+"""The listening socket and everyone who came through it, within limits that keep one client from harming another.
+
+| limit | Kafka | kq | why |
+|---|---|---|---|
+| a request's size | socket.request.max.bytes, 100 MiB | the same, and memory grows as bytes arrive | Kafka allocates
+what is announced |
+| request bytes in flight, all clients | queued.max.request.bytes, none | kq.request.bytes.in.flight, 256 MiB | 1000
+clients of 100 MiB |
+| idle connections | connections.max.idle.ms, 10 min | the same | |
+| a request that stops half way, when memory is short | none | closed after 10 s | otherwise the budget could be held
+for ever |
+| connections | max.connections, none | the same, at most half of the open files allowed | files for the log must
+remain |
+
+When connections run out, one that never sent a request gives way to the newcomer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from dataclasses import dataclass
+
+from kq.broker.connection import Connection, Dispatch
+from kq.wire.frame import SCRATCH_SIZE
+
+log = logging.getLogger(__name__)
+
+STALLED_S = 10.0
+SMALL_BYTES = 64 << 10  # a connection that holds less is never paused for the budget
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    max_request_bytes: int = 100 << 20
+    request_bytes_in_flight: int = 256 << 20
+    max_connections: int = 10_000
+    idle_s: float = 600.0
+
+
+class Server:
+    def __init__(self, dispatch: Dispatch, limits: Limits) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.dispatch = dispatch
+        self.limits = limits
+        self.connections: dict[Connection, None] = {}
+        self.held_bytes = 0
+        self.refused = 0
+        self.scratch = bytearray(SCRATCH_SIZE)  # where every connection receives first; nothing stays in it
+        self._silent: dict[Connection, None] = {}  # in the order in which they came
+        self._paused: dict[Connection, None] = {}
+        self._listeners: list[socket.socket] = []
+
+    def bind(self, host: str, port: int) -> int:
+        """Takes the address and returns its port; nobody is heard before `listen`. OSError when it is not to be had."""
+        family, _, _, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(address)
+        except OSError:
+            sock.close()
+            raise
+        sock.setblocking(False)
+        self._listeners.append(sock)
+        return int(sock.getsockname()[1])
+
+    def listen(self, backlog: int) -> None:
+        for sock in self._listeners:
+            sock.listen(backlog)
+            self.loop.add_reader(sock.fileno(), self._on_connect, sock)
+
+    def _on_connect(self, listener: socket.socket) -> None:
+        for _ in range(64):
+            try:
+                sock, address = listener.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:  # out of files: what is there goes on, and one that never spoke gives way
+                log.warning("cannot accept a connection: %s", error.strerror)
+                self._make_room()
+                return
+            if len(self.connections) >= self.limits.max_connections and not self._make_room():
+                self.refused += 1
+                sock.close()
+                continue
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            connection = Connection(self, sock, f"{address[0]}:{address[1]}")
+            self.connections[connection] = None
+            self._silent[connection] = None
+
+    def _make_room(self) -> bool:
+        silent = next(iter(self._silent), None)
+        if silent is None:
+            return False
+        silent.close("connections are short and it never sent a request")
+        return True
+
+    # what connections report
+
+    def has_spoken(self, connection: Connection) -> None:
+        self._silent.pop(connection, None)
+
+    def has_closed(self, connection: Connection, reason: str) -> None:
+        self.connections.pop(connection, None)
+        self._silent.pop(connection, None)
+        self._paused.pop(connection, None)
+        log.debug("%s: %s", connection.session.address, reason)
+
+    def on_defect(self, error: BaseException) -> None:
+        log.error("a request failed in a way it must not", exc_info=error)
+
+    def budget_changed(self, connection: Connection, delta_bytes: int) -> None:
+        self.held_bytes += delta_bytes
+        if self.is_over_budget(connection) and connection.open:
+            connection.pause_reading()
+            self._paused[connection] = None
+        elif self._paused and self.held_bytes < self.limits.request_bytes_in_flight:
+            paused, self._paused = self._paused, {}
+            for other in paused:
+                other.resume_reading()
+
+    def is_over_budget(self, connection: Connection) -> bool:
+        return self.held_bytes >= self.limits.request_bytes_in_flight and connection.held_bytes > SMALL_BYTES
+
+    # upkeep
+
+    def sweep(self) -> None:
+        """Closes idle connections, and stalled ones while the budget is spent; called about once a second."""
+        now = self.loop.time()
+        short = self.held_bytes >= self.limits.request_bytes_in_flight
+        for connection in list(self.connections):
+            silent_s = now - connection.active_at
+            if silent_s > self.limits.idle_s and not connection.is_served:
+                connection.close("idle, or not reading its reply")
+            elif short and silent_s > STALLED_S and connection.is_mid_frame:
+                connection.close("its request stopped half way while memory was short")
+
+    def close(self) -> None:
+        for sock in self._listeners:
+            self.loop.remove_reader(sock.fileno())
+            sock.close()
+        self._listeners.clear()
+        for connection in list(self.connections):
+            connection.close("the broker stops")

@@ -1,0 +1,39 @@
+"""What the broker does without being asked: a handful of jobs, each with its interval, none of them per partition.
+
+A job that fails is logged and tried again at its next turn; it never takes the broker down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+log = logging.getLogger(__name__)
+
+Job = Callable[[], Awaitable[None]]
+
+
+class Upkeep:
+    def __init__(self) -> None:
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def every(self, interval_s: float, job: Job) -> None:
+        """Runs `job` again and again, `interval_s` after it ended the last time."""
+        self._tasks.append(asyncio.create_task(_repeat(interval_s, job), name=job.__name__))
+
+    async def stop(self) -> None:
+        """Cancels all jobs and waits until none runs."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
+
+async def _repeat(interval_s: float, job: Job) -> None:
+    while True:
+        await asyncio.sleep(interval_s)
+        try:
+            await job()
+        except Exception:
+            log.exception("%s failed; it is tried again in %g s", job.__name__, interval_s)
