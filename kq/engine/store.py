@@ -37,6 +37,7 @@ from kq.engine.directory import DataDirectory
 from kq.engine.disk import Disk
 from kq.engine.doomed import Doomed
 from kq.engine.log import Log
+from kq.engine.offsets import Key, OffsetCheckpoints
 from kq.engine.partition_names import Kind, directory_name, suffixed_name
 from kq.engine.settings import LogSettings
 from kq.engine.survey import Found, Refused, survey
@@ -44,7 +45,6 @@ from kq.errors import Err, KafkaError
 
 _LOG: Final = logging.getLogger(__name__)
 
-Key = tuple[str, int]
 Progress = Callable[[int, int], None]
 """Called with how many partitions are loaded, and of how many."""
 
@@ -68,12 +68,7 @@ class LogStore:
         self._logs: dict[Key, Log] = {}
         self._refused: dict[Key, Refused] = {}
         self._doomed = Doomed(disk)
-        # What the checkpoint files say of partitions that are not among the logs: at first all of them, after `load`
-        # those that were not loaded but may be served again some day.
-        self._recovery_points = directory.read_offsets(checkpoint.RECOVERY_POINTS)
-        self._log_starts = directory.read_offsets(checkpoint.LOG_STARTS)
-        self._high_watermarks = directory.read_offsets(checkpoint.HIGH_WATERMARKS)
-        self._checkpointed = {*self._recovery_points, *self._log_starts, *self._high_watermarks}
+        self._offsets = OffsetCheckpoints(directory)
         self._renamed: set[Key] = set()  # whose directories were renamed since the data directory was last synced
         self._renames = count()
         self._is_loaded = False
@@ -91,7 +86,7 @@ class LogStore:
     @property
     def high_watermarks(self) -> Mapping[Key, int]:
         """As they were last checkpointed, until `load`."""
-        return self._high_watermarks
+        return self._offsets.high_watermarks
 
     # ---- loading
 
@@ -113,8 +108,8 @@ class LogStore:
             self._doomed.add(path, now_ms)
         settings = {topic: settings_for(topic) for topic in {one.topic for one in found.known}}
         clean = self._directory.was_clean
-        quick = [one for one in found.known if clean and one[:2] in self._recovery_points]
-        slow = [one for one in found.known if not clean or one[:2] not in self._recovery_points]
+        quick = [one for one in found.known if clean and one[:2] in self._offsets.recovery_points]
+        slow = [one for one in found.known if not clean or one[:2] not in self._offsets.recovery_points]
         done = 0
 
         def note(one: Found, outcome: Log | str) -> None:
@@ -139,7 +134,8 @@ class LogStore:
         for refused in found.refused:
             _LOG.error("%s", refused)
         self._refused = {(one.topic, one.partition): one for one in found.refused}
-        self._keep_offsets({*self._refused, *((one.topic, one.partition) for one in found.strays)})
+        unloaded = {*self._refused, *((one.topic, one.partition) for one in found.strays)}
+        self._offsets.loaded(unloaded, was_clean=clean)
         self._is_loaded = True
         return LoadReport(
             was_clean=clean,
@@ -164,22 +160,13 @@ class LogStore:
                 settings,
                 now_ms=self._now_ms,
                 clean=clean,
-                recovery_point=self._recovery_points.get(key, 0),
-                log_start_offset=self._log_starts.get(key, 0),
+                recovery_point=self._offsets.recovery_points.get(key, 0),
+                log_start_offset=self._offsets.log_starts.get(key, 0),
             )
         except OSError as error:
             return f"it cannot be read: {error}."
         except KafkaError as error:
             return str(error)
-
-    def _keep_offsets(self, keys: set[Key]) -> None:
-        """After a stop that was not clean the recovery points of what was not loaded are dropped: it has not been
-        scanned, and the next clean stop must not vouch for it."""
-        if not self._directory.was_clean:
-            self._recovery_points = {}
-        for offsets in (self._recovery_points, self._log_starts, self._high_watermarks):
-            for key in offsets.keys() - keys:
-                del offsets[key]
 
     # ---- looking
 
@@ -259,10 +246,7 @@ class LogStore:
 
     def _forget(self, key: Key) -> None:
         """Nothing of an earlier partition of this name may come back: neither its offsets nor its directory."""
-        for offsets in (self._recovery_points, self._log_starts, self._high_watermarks):
-            offsets.pop(key, None)
-        if key in self._checkpointed:
-            self.checkpoint()
+        self._offsets.forget(key, self._logs)
         if key in self._renamed:
             self._disk.sync_directory(self.data_dir)
             self._renamed.clear()
@@ -274,21 +258,9 @@ class LogStore:
     # ---- checkpoints and the end
 
     def checkpoint(self, high_watermarks: Mapping[Key, int] | None = None) -> None:
-        """Write the three checkpoint files, those that have changed, and sync them. Without `high_watermarks` each is
-        its log's end: so it is where every partition has one replica. Raises OSError."""
-        recovery_points = {**self._recovery_points, **{key: log.recovery_point for key, log in self._logs.items()}}
-        log_starts = {
-            **self._log_starts,
-            **{key: log.log_start_offset for key, log in self._logs.items() if log.log_start_offset > 0},
-        }
-        if high_watermarks is None:
-            high_watermarks = {key: log.log_end_offset for key, log in self._logs.items()}
-        # Log starts first: should a crash keep one file from being written, an old log start shows deleted records
-        # again, where an old recovery point only costs time.
-        self._directory.write_offsets(checkpoint.LOG_STARTS, log_starts)
-        self._directory.write_offsets(checkpoint.RECOVERY_POINTS, recovery_points)
-        self._directory.write_offsets(checkpoint.HIGH_WATERMARKS, {**self._high_watermarks, **high_watermarks})
-        self._checkpointed = {*recovery_points, *log_starts, *high_watermarks, *self._high_watermarks}
+        """Write the offset checkpoints and sync them. Without `high_watermarks` each is its log's end: so it is where
+        every partition has one replica. Raises OSError."""
+        self._offsets.write(self._logs, high_watermarks)
 
     def close(self, clean: bool = True, *, workers: int = 4) -> None:
         """Closes and syncs every log, checkpoints, writes the marker, frees the directory; not `clean`: writes nothing,
