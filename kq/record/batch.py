@@ -112,12 +112,15 @@ class BatchHeader(NamedTuple):
         return (self.base_sequence + self.last_offset_delta) & MAX_SEQUENCE
 
 
+Headers = tuple[tuple[str, bytes | None], ...]
+
+
 class Record(NamedTuple):
     offset: int
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes | None], ...] = ()
+    headers: Headers = ()
 
 
 def parse_header(buf: Readable, pos: int = 0) -> BatchHeader:
@@ -171,14 +174,15 @@ def decode_records(batch: Readable, *, limit: int) -> list[Record]:
     records: list[Record] = []
     pos = 0
     while pos < len(section):
-        record, pos = _decode_record(section, pos, header)
+        record, pos = decode_record(section, pos, header)
         records.append(record)
     if len(records) != header.record_count:
         raise CorruptRecord(f"A batch says it has {header.record_count} records; {len(records)} are there.")
     return records
 
 
-def _decode_record(section: bytes, pos: int, header: BatchHeader) -> tuple[Record, int]:
+def decode_record(section: bytes, pos: int, header: BatchHeader) -> tuple[Record, int]:
+    """The record at `pos` of the records section, and the position after it."""
     length, pos = varint.read(section, pos)
     end = pos + length
     if length < 1 or end > len(section):
@@ -187,6 +191,13 @@ def _decode_record(section: bytes, pos: int, header: BatchHeader) -> tuple[Recor
     offset_delta, pos = varint.read(section, pos)
     key, pos = _decode_bytes(section, pos, end)
     value, pos = _decode_bytes(section, pos, end)
+    headers = decode_headers(section, pos, end)
+    timestamp = header.max_timestamp if header.is_log_append_time else header.base_timestamp + timestamp_delta
+    return Record(header.base_offset + offset_delta, timestamp, key, value, headers), end
+
+
+def decode_headers(section: bytes, pos: int, end: int) -> Headers:
+    """The header fields of a record, from their count to the record's end. Names that are no UTF-8 are mended."""
     count, pos = varint.read(section, pos)
     if not 0 <= count <= end - pos:
         raise CorruptRecord(f"A record says it has {count} headers in {end - pos} bytes.")
@@ -198,9 +209,8 @@ def _decode_record(section: bytes, pos: int, header: BatchHeader) -> tuple[Recor
         content, pos = _decode_bytes(section, pos, end)
         headers.append((name.decode(errors="replace"), content))
     if pos != end:
-        raise CorruptRecord(f"A record of {length} bytes ends {end - pos} bytes before its length.")
-    timestamp = header.max_timestamp if header.is_log_append_time else header.base_timestamp + timestamp_delta
-    return Record(header.base_offset + offset_delta, timestamp, key, value, tuple(headers)), end
+        raise CorruptRecord(f"The fields of a record end {end - pos} bytes before the record.")
+    return tuple(headers)
 
 
 def _decode_bytes(section: bytes, pos: int, end: int) -> tuple[bytes | None, int]:
@@ -274,9 +284,7 @@ def _encode_bytes(data: bytes | None) -> bytes:
 
 def assemble(header: BatchHeader, section: Iterable[Readable]) -> bytearray:
     """One batch: this header, its length and CRC filled in, and the records as they are to be stored, in pieces."""
-    batch = bytearray(HEADER_SIZE)
-    for piece in section:
-        batch += piece
+    batch = bytearray().join([bytes(HEADER_SIZE), *section])
     _HEADER.pack_into(batch, 0, *header._replace(length=len(batch) - LOG_OVERHEAD, magic=MAGIC, crc=0))
     seal(batch)
     return batch

@@ -24,20 +24,20 @@ from kq.record.batch import (
     NO_TIMESTAMP,
     TRANSACTIONAL,
     BatchHeader,
-    Record,
     Writable,
     assemble,
     crc_ok,
-    decode_records,
     parse_header,
     records_section,
     restamp,
 )
+from kq.record.columns import read_columns
 from kq.record.crc import Readable
 from kq.record.faults import CorruptRecord
 
 _MAGIC_AT = 16
 _MIN_LENGTH = 14  # of a message of magic 0: anything shorter is no message of any format
+_INT64 = range(-(2**63), 2**63)
 _PRODUCER_BITS = CODEC_MASK | TRANSACTIONAL
 
 
@@ -143,9 +143,9 @@ def timestamp_errors(
 ) -> list[tuple[int, str]]:
     """Which records made `check_produced` answer INVALID_TIMESTAMP. It decompresses: not for the event loop."""
     return [
-        (index, _out_of_time(record.timestamp, now_ms))
-        for index, record in enumerate(decode_records(data, limit=limit))
-        if not _in_time(record.timestamp, now_ms, before_max_ms, after_max_ms)
+        (index, _out_of_time(timestamp, now_ms))
+        for index, timestamp in enumerate(read_columns(data, limit=limit).timestamps)
+        if not _in_time(timestamp, now_ms, before_max_ms, after_max_ms)
     ]
 
 
@@ -165,25 +165,10 @@ def with_log_append_time(batch: Writable, now_ms: int) -> BatchHeader:
 def check_records(batch: Writable, header: BatchHeader, *, need_keys: bool, limit: int) -> BatchHeader:
     """Walks the records: well-formed, as many as the header says, offsets without gaps, with keys where the topic is
     compacted. A max timestamp that is not theirs is put right in place. It decompresses: not for the event loop."""
-    records = _walk(batch, header, need_keys=need_keys, limit=limit)
-    max_timestamp = max(record.timestamp for record in records)
-    if header.is_log_append_time or max_timestamp == header.max_timestamp:
+    max_timestamp = _walk(batch, header, need_keys=need_keys, limit=limit)
+    if max_timestamp == header.max_timestamp:
         return header
     return restamp(batch, header.attributes, max_timestamp)
-
-
-def _walk(batch: Readable, header: BatchHeader, *, need_keys: bool, limit: int) -> list[Record]:
-    try:
-        records = decode_records(batch, limit=limit)
-    except CorruptRecord as fault:
-        raise KafkaError(Err.INVALID_RECORD, str(fault)) from fault
-    for index, record in enumerate(records):
-        if record.offset != header.base_offset + index:
-            raise KafkaError(Err.INVALID_RECORD, f"Record {index} of the batch has offset {record.offset}.")
-    if need_keys and (bare := [index for index, record in enumerate(records) if record.key is None]):
-        sentence = "A compacted topic takes no record without a key."
-        raise RecordsRefused(Err.INVALID_RECORD, sentence, [(index, sentence) for index in bare])
-    return records
 
 
 def recompressed(
@@ -191,8 +176,25 @@ def recompressed(
 ) -> bytearray:
     """The same batch with its records under another codec (`compression.type`), after the walk of `check_records`.
     It can be larger than what came: the caller asks `max.message.bytes` again."""
-    records = _walk(batch, header, need_keys=need_keys, limit=limit)
-    max_timestamp = header.max_timestamp if header.is_log_append_time else max(record.timestamp for record in records)
+    max_timestamp = _walk(batch, header, need_keys=need_keys, limit=limit)
     section = compression.compress(codec, records_section(batch, header, limit=limit), level)
     attributes = header.attributes & ~CODEC_MASK | codec
     return assemble(header._replace(attributes=attributes, max_timestamp=max_timestamp), [section])
+
+
+def _walk(batch: Readable, header: BatchHeader, *, need_keys: bool, limit: int) -> int:
+    """The largest timestamp of the records, if nothing is wrong with them."""
+    try:
+        columns = read_columns(batch, limit=limit)
+    except CorruptRecord as fault:
+        raise KafkaError(Err.INVALID_RECORD, str(fault)) from fault
+    if columns.offsets != list(range(header.base_offset, header.next_offset)):
+        raise KafkaError(Err.INVALID_RECORD, "The records of the batch are not numbered from 0 on, one by one.")
+    if need_keys and None in columns.keys:
+        sentence = "A compacted topic takes no record without a key."
+        bare = [(index, sentence) for index, key in enumerate(columns.keys) if key is None]
+        raise RecordsRefused(Err.INVALID_RECORD, sentence, bare)
+    latest = max(columns.timestamps)
+    if latest not in _INT64:
+        raise KafkaError(Err.INVALID_RECORD, f"A timestamp of {latest} does not fit into 64 bits.")
+    return latest

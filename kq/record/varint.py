@@ -9,7 +9,8 @@ from __future__ import annotations
 from kq.record.crc import Readable
 from kq.record.faults import CorruptRecord
 
-MAX_SIZE = 10
+_LAST_SHIFT = 63  # of the tenth byte
+_UINT64 = 2**64 - 1
 
 
 def write(value: int) -> bytes:
@@ -25,11 +26,18 @@ def write(value: int) -> bytes:
 
 def read(buf: Readable, pos: int) -> tuple[int, int]:
     """The value at `pos` and the position after it."""
-    raw = shift = 0
-    for at in range(pos, min(pos + MAX_SIZE, len(buf))):
-        byte = buf[at]
-        raw |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return (raw >> 1) ^ -(raw & 1), at + 1
-        shift += 7
-    raise CorruptRecord(f"A number inside a record is cut short or too long (byte {pos} of the records).")
+    at = pos
+    try:
+        raw = buf[at]
+        if raw > 0x7F:
+            raw &= 0x7F
+            shift = 7
+            while (byte := buf[at := at + 1]) > 0x7F and shift < _LAST_SHIFT:
+                raw |= (byte & 0x7F) << shift
+                shift += 7
+            raw |= byte << shift
+            if raw > _UINT64:
+                raise CorruptRecord(f"The number at byte {pos} of the records has more than 64 bits.")
+    except IndexError:
+        raise CorruptRecord(f"The number at byte {pos} of the records is cut short.") from None
+    return (raw >> 1) ^ -(raw & 1), at + 1
