@@ -61,7 +61,9 @@ class Decoders:
 
 
 def text_of(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_odd)
+    return (
+        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_odd)
+    )
 
 
 def _odd(value: Any) -> Any:

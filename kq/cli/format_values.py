@@ -82,7 +82,9 @@ def time_writer(modifier: str) -> Callable[[int], bytes] | None:
         except (OverflowError, ValueError, OSError):
             return b"%d" % at_ms
         return "".join(
-            _fraction(piece, ms) if index % 2 else time.strftime(piece, parts) for index, piece in enumerate(pieces) if piece
+            _fraction(piece, ms) if index % 2 else time.strftime(piece, parts)
+            for index, piece in enumerate(pieces)
+            if piece
         ).encode()
 
     return write

@@ -199,6 +199,8 @@ def lines_format(key_delimiter: bytes | None, delimiter: bytes) -> Format:
     template = b"%b" + key_delimiter.replace(b"%", b"%%") + b"%b" + delimiter.replace(b"%", b"%%")
 
     def keyed(rows: Rows) -> bytes:
-        return b"".join([template % (key or b"", value or b"") for key, value in zip(rows.keys, rows.values, strict=True)])
+        return b"".join(
+            [template % (key or b"", value or b"") for key, value in zip(rows.keys, rows.values, strict=True)]
+        )
 
     return Format(frozenset({"keys", "values"}), keyed)

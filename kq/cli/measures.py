@@ -157,7 +157,9 @@ def is_under_min_isr(partition: Partition, min_isr: int | None) -> bool:
     return min_isr is not None and len(partition.isr) < min(min_isr, len(partition.replicas))
 
 
-async def settings_of(cluster: Cluster, names: Sequence[str], keys: Sequence[str] | None) -> dict[str, dict[str, ConfigEntry]]:
+async def settings_of(
+    cluster: Cluster, names: Sequence[str], keys: Sequence[str] | None
+) -> dict[str, dict[str, ConfigEntry]]:
     """The settings of these topics; a topic whose settings may not be read has none."""
     if not names:
         return {}

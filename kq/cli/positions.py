@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 async def resolve(cluster: Cluster, position: Position, measures: Measures) -> dict[TopicPartition, int]:
     """The offset in each partition whose start and end are known; the others are left out."""
-    known = {pair: part for pair, part in measures.partitions.items() if part.start is not None and part.end is not None}
+    known = {
+        pair: part for pair, part in measures.partitions.items() if part.start is not None and part.end is not None
+    }
     at_time: dict[TopicPartition, int | None] = {}
     if position.base is Base.TIME and known:
         for pair, listed in (await Admin(cluster).list_offsets(dict.fromkeys(known, position.value))).items():

@@ -12,9 +12,7 @@ from kq.cli.groups import TableCommand, noun_app
 if TYPE_CHECKING:
     from kq.cli.call import Call
 
-app = noun_app(
-    "topic", "Topics and their partitions.", "kq topic list\nkq topic create orders -p 3", alone="list"
-)
+app = noun_app("topic", "Topics and their partitions.", "kq topic list\nkq topic create orders -p 3", alone="list")
 
 Names = Annotated[list[str] | None, flags.argument("[TOPIC]…", "topic names or globs ('test-*'); all without one")]
 Some = Annotated[list[str] | None, flags.argument("TOPIC…", "topic names or globs ('test-*')")]
@@ -30,7 +28,9 @@ def list_topics(
     internal: Internal = False,
     unhealthy: Annotated[bool, flags.own("--unhealthy", help="only topics that are not ok")] = False,
     under_replicated: Annotated[bool, flags.own("--under-replicated", help="only with replicas missing")] = False,
-    under_min_isr: Annotated[bool, flags.own("--under-min-isr", help="only with partitions that refuse acks=all")] = False,
+    under_min_isr: Annotated[
+        bool, flags.own("--under-min-isr", help="only with partitions that refuse acks=all")
+    ] = False,
     offline: Annotated[bool, flags.own("--offline", help="only with partitions without a leader")] = False,
 ) -> None:
     """Topics with their records, size, last write and health.
@@ -48,14 +48,18 @@ def list_topics(
     )
 
 
-@app.command("describe", cls=TableCommand, epilog="kq topic describe orders\nkq topic describe orders --all --section settings")
+@app.command(
+    "describe", cls=TableCommand, epilog="kq topic describe orders\nkq topic describe orders --all --section settings"
+)
 def describe(
     ctx: typer.Context,
     names: Some = None,
     topic: flags.Topic = None,
     regex: flags.Regex = False,
     every_setting: Annotated[bool, flags.own("--all", help="every setting, not only those that were set")] = False,
-    section: Annotated[str, flags.own("--section", metavar="NAME", help="in a pipe: partitions (default) or settings")] = "partitions",
+    section: Annotated[
+        str, flags.own("--section", metavar="NAME", help="in a pipe: partitions (default) or settings")
+    ] = "partitions",
 ) -> None:
     """Partitions with leader, replicas, offsets and size; and the settings in force."""
     from kq.cli import topic_describe
@@ -80,7 +84,11 @@ def offsets(
     topic_offsets.run(ctx.obj, [*(names or ()), *(topic or ())], partition=partition, regex=regex, offset=offset)
 
 
-@app.command("create", cls=TableCommand, epilog="kq topic create orders -p 3\nkq topic create audit -p 12 -r 3 -c retention.ms=604800000")
+@app.command(
+    "create",
+    cls=TableCommand,
+    epilog="kq topic create orders -p 3\nkq topic create audit -p 12 -r 3 -c retention.ms=604800000",
+)
 def create(
     ctx: typer.Context,
     names: Annotated[list[str] | None, flags.argument("TOPIC…", "names of the new topics")] = None,
@@ -105,14 +113,20 @@ def create(
     )
 
 
-@app.command("alter", cls=TableCommand, epilog="kq topic alter orders -p 6\nkq topic alter orders -c retention.ms=86400000 --unset cleanup.policy")
+@app.command(
+    "alter",
+    cls=TableCommand,
+    epilog="kq topic alter orders -p 6\nkq topic alter orders -c retention.ms=86400000 --unset cleanup.policy",
+)
 def alter(
     ctx: typer.Context,
     names: Some = None,
     topic: flags.Topic = None,
     partitions: flags.PartitionCount = None,
     settings: flags.TopicSettings = None,
-    unset: Annotated[list[str] | None, flags.own("--unset", metavar="KEY", help="back to the inherited value; repeat")] = None,
+    unset: Annotated[
+        list[str] | None, flags.own("--unset", metavar="KEY", help="back to the inherited value; repeat")
+    ] = None,
     regex: flags.Regex = False,
     dry_run: flags.DryRun = False,
 ) -> None:
@@ -130,7 +144,11 @@ def alter(
     )
 
 
-@app.command("delete", cls=TableCommand, epilog="kq topic delete orders\nkq topic list --names 'test-*' | xargs kq topic delete --yes")
+@app.command(
+    "delete",
+    cls=TableCommand,
+    epilog="kq topic delete orders\nkq topic list --names 'test-*' | xargs kq topic delete --yes",
+)
 def delete(
     ctx: typer.Context,
     names: Some = None,

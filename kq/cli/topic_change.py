@@ -55,7 +55,9 @@ def create(
             facts = {
                 "id": uuid_text(answer.id) if any(answer.id) and not dry_run else None,
                 "partitions": answer.partitions if answer.partitions > 0 else partitions,
-                "replication_factor": answer.replication_factor if answer.replication_factor > 0 else replication_factor,
+                "replication_factor": answer.replication_factor
+                if answer.replication_factor > 0
+                else replication_factor,
                 "created": answer.error is None and not dry_run,
             }
             done.append(Done(name, error, facts, words=_created_words(name, facts, there=there)))
@@ -65,7 +67,14 @@ def create(
     if dry_run and not call.json:
         spelled = ",".join(settings)
         rows = [
-            Row([item.name, item.facts["partitions"], item.facts["replication_factor"], Both(spelled or "-", spelled or "-")])
+            Row(
+                [
+                    item.name,
+                    item.facts["partitions"],
+                    item.facts["replication_factor"],
+                    Both(spelled or "-", spelled or "-"),
+                ]
+            )
             for item in done
             if item.error is None
         ]
@@ -131,9 +140,7 @@ def alter(
 async def _alter_settings(
     admin: Admin, names: list[str], changes: list[ConfigChange], dry_run: bool
 ) -> dict[str, KafkaError | None]:
-    answers = await admin.alter_configs(
-        {Resource.topic(name): changes for name in names}, validate_only=dry_run
-    )
+    answers = await admin.alter_configs({Resource.topic(name): changes for name in names}, validate_only=dry_run)
     return {resource.name: error for resource, error in answers.items()}
 
 
@@ -142,7 +149,11 @@ def _plan(now: int, partitions: int | None, changes: list[ConfigChange]) -> list
     if partitions is not None:
         rows.append(["partitions", str(now), str(partitions)])
     for change in changes:
-        new = {AlterOp.DELETE: "(inherited)", AlterOp.APPEND: f"+ {change.value}", AlterOp.SUBTRACT: f"- {change.value}"}
+        new = {
+            AlterOp.DELETE: "(inherited)",
+            AlterOp.APPEND: f"+ {change.value}",
+            AlterOp.SUBTRACT: f"- {change.value}",
+        }
         rows.append([change.name, "", new.get(change.op, change.value or "")])
     return rows
 

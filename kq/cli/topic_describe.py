@@ -128,7 +128,9 @@ class _Block:
         if health.under_min_isr:
             alerts.append(f"{health.under_min_isr} of {len(partitions)} partitions under min ISR: acks=all is refused")
         if health.under_replicated:
-            alerts.append(f"{health.under_replicated} of {len(partitions)} partitions under-replicated{self._who_is_out()}")
+            alerts.append(
+                f"{health.under_replicated} of {len(partitions)} partitions under-replicated{self._who_is_out()}"
+            )
         return alerts
 
     def _who_is_out(self) -> str:

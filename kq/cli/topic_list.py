@@ -29,7 +29,9 @@ COLUMNS = [
 def run(call: Call, names: list[str], *, regex: bool, internal: bool, only: set[str]) -> None:
     async def work(cluster: Cluster) -> None:
         topics = await select(cluster, call, names, regex=regex, internal=internal or bool(names))
-        settings = await settings_of(cluster, [topic.name for topic in topics], ["min.insync.replicas", "cleanup.policy"])
+        settings = await settings_of(
+            cluster, [topic.name for topic in topics], ["min.insync.replicas", "cleanup.policy"]
+        )
         healths = {topic.name: health_of(topic.topic, min_isr_of(settings.get(topic.name))) for topic in topics}
         if only:
             topics = [topic for topic in topics if any(healths[topic.name].as_json()[name] for name in only)]
@@ -55,12 +57,15 @@ def _print(
 ) -> None:
     now_ms = round(time.time() * 1000)
     if call.json:
-        call.envelope(topics=[_as_json(topic, measures, healths[topic.name]) for topic in topics], internal_hidden=hidden)
+        call.envelope(
+            topics=[_as_json(topic, measures, healths[topic.name]) for topic in topics], internal_hidden=hidden
+        )
     elif not topics:
         call.note_always("No topics. Create one: kq topic create orders -p 3")
     else:
         rows = [
-            _row(topic, measures.of(topic.pairs), healths[topic.name], topic.name in compacted, now_ms) for topic in topics
+            _row(topic, measures.of(topic.pairs), healths[topic.name], topic.name in compacted, now_ms)
+            for topic in topics
         ]
         call.table(COLUMNS, rows)
         plural = "" if len(topics) == 1 else "s"
@@ -125,5 +130,3 @@ def _as_json(topic: Selected, measures: Measures, health: Health) -> dict[str, o
         "ok": health.is_ok,
         **health.as_json(),
     }
-
-

@@ -130,7 +130,9 @@ def _print(
         partitions = [{**step._asdict(), "deleted": step.deleted} for step in steps]
         call.envelope(executed=executed, partitions=partitions, deleted=deleted)
         return
-    rows = [Row([f"{s.topic}:{s.partition}", s.start_offset, s.new_start_offset, s.end_offset, s.deleted]) for s in steps]
+    rows = [
+        Row([f"{s.topic}:{s.partition}", s.start_offset, s.new_start_offset, s.end_offset, s.deleted]) for s in steps
+    ]
     if call.form.plain:
         call.table(COLUMNS, rows)
         return

@@ -112,7 +112,9 @@ def _plan(pieces: list[Piece], whole: str, *, inner: bool) -> list[_Field]:
         elif piece.letter in TEXT_VERBS and not (inner and piece.letter == "t"):
             name = TEXT_VERBS[piece.letter]
             if name not in sized and until is None:
-                raise Usage(f"-f {whole}: where does %{piece.letter} end? Put a delimiter behind it or its size before it")
+                raise Usage(
+                    f"-f {whole}: where does %{piece.letter} end? Put a delimiter behind it or its size before it"
+                )
             fields.append(_Field("text", name, until=None if name in sized else until, read=_text_reader(piece, whole)))
         elif piece.letter in NUMBER_VERBS and not inner:
             fields.append(_number(piece, "number", NUMBER_VERBS[piece.letter], until, whole))
@@ -145,7 +147,9 @@ def _number(piece: Verb, kind: str, name: str, until: bytes | None, whole: str) 
         return _Field(kind, name, width=0, read=lambda _: fixed)
     match = re.fullmatch(r"(hex|big|little)(4|8|16|32|64)", "big8" if modifier == "byte" else modifier)
     if not match or (match[2] == "4" and match[1] != "hex"):
-        raise Usage(f"-f {whole}: %{piece.letter}{{{modifier}}} cannot be read; known are ascii, hex8…, big32…, little32…")
+        raise Usage(
+            f"-f {whole}: %{piece.letter}{{{modifier}}} cannot be read; known are ascii, hex8…, big32…, little32…"
+        )
     bits = int(match[2])
     if match[1] == "hex":
         return _Field(kind, name, width=bits // 4, read=lambda data: _signed(int(data, 16), bits))
