@@ -35,7 +35,7 @@ class Flush:
         "_lock",
         "cancelled",
         "covered",
-        "directories",
+        "directory",
         "directory_changes",
         "end_offset",
         "epochs",
@@ -48,7 +48,7 @@ class Flush:
         disk: Disk,
         covered: list[Covered],
         files: list[tuple[str, bytes]],
-        directories: tuple[str, ...],
+        directory: str | None,
         directory_changes: int,
         end_offset: int,
         epochs: tuple[EpochEntry, ...],
@@ -57,7 +57,7 @@ class Flush:
         self._lock = Lock()
         self.covered = covered
         self.files = files  # small files to be replaced: path and content
-        self.directories = directories
+        self.directory = directory  # to be synced, if any
         self.directory_changes = directory_changes  # of the log's count of them, those that this flush covers
         self.end_offset = end_offset  # everything below is durable once this has succeeded
         self.epochs = epochs  # as they were when it began
@@ -80,8 +80,8 @@ class Flush:
                 sync_all(segment.files)
         for path, content in self.files:
             self._disk.replace(path, content, sync=True)
-        for directory in self.directories:
-            self._disk.sync_directory(directory)
+        if self.directory is not None:
+            self._disk.sync_directory(self.directory)
         for segment, _, with_indexes in self.covered:
             if not with_indexes:
                 segment.log.sync()

@@ -18,13 +18,12 @@ from __future__ import annotations
 import logging
 from bisect import bisect_right
 from operator import attrgetter
-from os.path import dirname
 from typing import Final, NamedTuple, NoReturn
 
 from kq.engine import checkpoint, inspect, lookup, retention
 from kq.engine.disk import Disk
 from kq.engine.flush import Covered, Flush
-from kq.engine.loading import Loaded, load
+from kq.engine.loading import Loaded, Loader
 from kq.engine.lookup import TimestampOffset
 from kq.engine.markers import marker_of
 from kq.engine.producers import ProducerStates
@@ -91,15 +90,15 @@ class Log:
         self.producers: ProducerStates = loaded.producers
         self.failed: str | None = None  # why the log refuses changes
         self._epochs = loaded.epochs
-        self._epochs_written = loaded.epochs.entries
+        self._epochs_written = loaded.epochs_in_file
         self.leader_epoch = loaded.epochs.latest  # newest known, -1: none
         self._snapshots = loaded.snapshots
         self._trash = Trash()
         self._flush: Flush | None = None  # under way
         self._unsynced = loaded.unsynced  # segments that no longer grow and are not, or not known to be, durable
         self._unsynced_since_ms: int | None = None  # time of the oldest append that is not durable
-        self._directory_changes = 1  # names made or taken away; the first is the directory itself
-        self._directory_synced = 0  # how many of those changes are durable
+        self._directory_changes = 1  # names that were made or taken away, counted
+        self._directory_synced = 1 if loaded.is_durable else 0  # how many of those changes are durable
 
     @classmethod
     def open(
@@ -119,7 +118,7 @@ class Log:
 
         `clean`: the last broker on it closed every log. Otherwise everything from the recovery point on (as it was last
         checkpointed; 0 when nothing is known) is read, checked and repaired first."""
-        loaded = load(
+        loader = Loader(
             disk,
             directory,
             settings,
@@ -128,7 +127,7 @@ class Log:
             recovery_point=recovery_point,
             log_start_offset=log_start_offset,
         )
-        return cls(disk, directory, topic, partition, settings, loaded)
+        return cls(disk, directory, topic, partition, settings, loader.load())
 
     def __repr__(self) -> str:
         return f"Log({self.topic}-{self.partition}, {self.log_start_offset}..{self.log_end_offset})"
@@ -351,14 +350,11 @@ class Log:
         if self._epochs.entries != self._epochs_written:
             path = f"{self.directory}/{checkpoint.LEADER_EPOCHS}"
             files.append((path, checkpoint.encode_epochs(self._epochs.entries)))
-        directories: tuple[str, ...] = ()
-        if self._directory_synced < self._directory_changes:
-            directories = (self.directory,) if self._directory_synced else (self.directory, dirname(self.directory))
         return Flush(
             self._disk,
             covered,
             files,
-            directories,
+            self.directory if self._directory_synced < self._directory_changes else None,
             self._directory_changes,
             self.log_end_offset,
             self._epochs.entries,

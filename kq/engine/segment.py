@@ -121,7 +121,7 @@ class Segment:
         self.index = OffsetIndex(disk, self.path(names.INDEX), index_entries)
         self.time_index = TimeIndex(disk, self.path(names.TIME_INDEX), time_entries)
         self.txn_file: File | None = None if txn_size is None else disk.open(self.path(names.TXN_INDEX))
-        self.txn_size = txn_size or 0
+        self.txn_size = (txn_size or 0) // txnindex.ENTRY_SIZE * txnindex.ENTRY_SIZE
         self.created_ms = now_ms  # stands in for the age of a segment whose batches have no timestamps
         self._since_entry = 0  # bytes since the last index entry; counted anew after a restart, as Kafka does
         self._latest: Latest | None = None if size else Latest(NO_TIMESTAMP, base_offset)
@@ -195,6 +195,14 @@ class Segment:
         self.txn_file.write(self.txn_size, data)
         self.txn_size += len(data)
 
+    def replace_aborted(self, entries: list[AbortedTransaction]) -> None:
+        """What a replay of the segment has found."""
+        if self.txn_file is not None:
+            self.txn_file.truncate(0)
+            self.txn_size = 0
+        for entry in entries:
+            self.add_aborted(entry)
+
     def seal(self) -> None:
         """The segment stops growing: last time entry, and both index files complete, even if empty."""
         latest = self.latest()
@@ -219,8 +227,11 @@ class Segment:
     def replace_indexes(self, entries: Entries) -> None:
         entries.finish()
         self._latest = entries.latest
-        self.index.rewrite(entries.offsets)
-        self.time_index.rewrite(entries.times)
+        try:
+            self.index.rewrite(entries.offsets)
+            self.time_index.rewrite(entries.times)
+        except OSError as error:  # they stay in memory, and are written with the next flush
+            _LOG.warning("%s could not be written: %s", self.index.path, error.strerror)
 
     def truncate(self, offset: int) -> None:
         """Drop every batch that holds `offset` or begins above it."""
@@ -267,10 +278,11 @@ class Segment:
     def latest(self) -> Latest:
         """From the last time entry, which a sealed segment has; believed only if its batch agrees."""
         if self._latest is None:
-            self._latest = self._latest_from_index() or self.rebuild_indexes()
+            self._latest = self.latest_from_index() or self.rebuild_indexes()
         return self._latest
 
-    def _latest_from_index(self) -> Latest | None:
+    def latest_from_index(self) -> Latest | None:
+        """The last time entry; None when there is none, or it is a lie."""
         if self.time_index.count == 0:
             return None
         try:
@@ -359,6 +371,10 @@ class Segment:
         else:
             yield first
         yield from found
+
+    def last_indexed(self) -> int:
+        """The position of the last batch that has an index entry, 0 if none has; raises DamagedIndex."""
+        return self._verified(self.index.entry(-1)) if self.index.count else 0
 
     def aborted(self) -> list[AbortedTransaction]:
         """The transactions whose abort marker is in this segment."""

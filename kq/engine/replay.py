@@ -1,0 +1,56 @@
+"""What the batches of a log say about its producers, transactions and leader epochs, read again from their headers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kq.engine.epochs import EpochCache
+from kq.engine.markers import marker_of
+from kq.engine.producers import ProducerStates
+from kq.engine.scan import DamagedBatch
+from kq.engine.segment import Segment
+from kq.engine.txnindex import AbortedTransaction
+
+Aborted = dict[int, list[AbortedTransaction]]
+"""By the base offset of the segment that has the marker."""
+
+
+def replay(
+    segments: Iterable[Segment],
+    start_offset: int,
+    end_offset: int,
+    states: ProducerStates,
+    epochs: EpochCache,
+    now_ms: int,
+) -> Aborted:
+    """Bring `states`, as they were before `start_offset`, and `epochs` up to `end_offset`."""
+    aborted: Aborted = {}
+    row = list(segments)
+    for number, segment in enumerate(row):
+        is_before = number + 1 < len(row) and row[number + 1].base_offset <= start_offset
+        if is_before or segment.base_offset >= end_offset:
+            continue
+        try:
+            aborted[segment.base_offset] = _replay_one(segment, start_offset, end_offset, states, epochs, now_ms)
+        except DamagedBatch:
+            continue  # below the recovery point, where nothing is cut: the other batches still count
+    return aborted
+
+
+def _replay_one(
+    segment: Segment, start_offset: int, end_offset: int, states: ProducerStates, epochs: EpochCache, now_ms: int
+) -> list[AbortedTransaction]:
+    aborted: list[AbortedTransaction] = []
+    for position, header in segment.headers_from(max(start_offset, segment.base_offset)):
+        if header.base_offset >= end_offset:
+            break
+        if header.leader_epoch > epochs.latest:
+            epochs.assign(header.leader_epoch, header.base_offset)
+        if header.producer_id >= 0:
+            marker = marker_of(segment.log.read(position, header.size), header) if header.is_control else None
+            done = states.update(header, header.base_offset, now_ms, marker)
+            if done is not None and done.is_abort:
+                aborted.append(
+                    AbortedTransaction(done.producer_id, done.first_offset, done.last_offset, done.last_stable_offset)
+                )
+    return aborted
