@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kq.cli import flags
+from kq.cli.api_names import api_name
 from kq.cli.failures import Failure, NotFound
 from kq.cli.groups import TableCommand, noun_app
 from kq.cli.render import NONE, Column, Row, table_text
@@ -198,13 +199,6 @@ def _versions_json(answer: BrokerApiVersions) -> dict[str, Any]:
         "finalized_features": {name: list(levels) for name, levels in answer.finalized.items()},
         "error": str(answer.error) if answer.error else None,
     }
-
-
-def api_name(key: int) -> str:
-    from kq.wire.apis import API
-
-    api = API.get(key)
-    return api.name if api is not None else f"key {key}"
 
 
 DIR_COLUMNS = [

@@ -1,0 +1,75 @@
+"""Which broker runs on a data directory: the broker keeps `kq-broker.json` there for as long as it lives."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+STATE_FILE = "kq-broker.json"
+LOG_FILE = "kq-broker.log"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A broker that runs now."""
+
+    pid: int
+    address: str
+    node_id: int
+    cluster_id: str
+    version: str
+    started_ms: int
+    admin: str | None
+
+    def is_alive(self) -> bool:
+        return is_broker(self.pid)
+
+
+def data_directory(given: str | None) -> Path:
+    """--data-dir, KQ_DATA_DIR, or the XDG data directory."""
+    chosen = given or os.environ.get("KQ_DATA_DIR")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "kq"
+
+
+def home_short(path: Path) -> str:
+    """`~/.local/share/kq` for people."""
+    try:
+        return f"~/{path.relative_to(Path.home())}"
+    except ValueError:
+        return str(path)
+
+
+def find_running(directory: Path) -> Running | None:
+    """The broker of this directory, or None. A file that a killed broker left behind counts for nothing."""
+    try:
+        state = json.loads((directory / STATE_FILE).read_text(encoding="utf-8"))
+        running = Running(
+            pid=state["pid"],
+            address=state["bootstrap"],
+            node_id=state["node_id"],
+            cluster_id=state["cluster_id"],
+            version=state["version"],
+            started_ms=state["started_ms"],
+            admin=state.get("admin"),
+        )
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+        return None
+    return running if running.is_alive() else None
+
+
+def is_broker(pid: int) -> bool:
+    """Whether this process lives and is a kq broker: the number may long be another's."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # lives, as another user
+        return True
+    with contextlib.suppress(OSError):
+        return b"kq.broker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return not Path("/proc/self/cmdline").exists()  # no /proc here (macOS): alive must do
