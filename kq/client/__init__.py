@@ -68,6 +68,7 @@ from kq.client.admin.types import (
 from kq.client.cluster import Cluster, connect
 from kq.client.errors import AuthenticationFailed, ConnectionLost, RequestTimedOut, Unreachable, UnsupportedRequest
 from kq.client.metadata import Broker, ClusterMetadata, Partition, Topic
+from kq.client.producer import Producer
 from kq.client.settings import SETTINGS, ClientSettings, parse_settings
 from kq.errors import Err, KafkaError
 
@@ -93,6 +94,7 @@ __all__ = [
     "NewPartitions",
     "NewTopic",
     "Partition",
+    "Producer",
     "RequestTimedOut",
     "Resource",
     "ResourceType",

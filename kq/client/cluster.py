@@ -137,8 +137,13 @@ class Cluster:
         """What is known about this topic proved wrong: the next question goes to a broker."""
         self._cache.forget(topic)
 
-    def metadata_age_ms(self, topics: Iterable[str]) -> float:
-        return self._cache.age_ms(topics, self._now_ms())
+    def moved(self, topic: str, partition: int, leader: int, leader_epoch: int, endpoints: Iterable[Broker]) -> None:
+        """A broker told with its refusal who the leader is now (KIP-951)."""
+        self._cache.moved(topic, partition, leader, leader_epoch, endpoints)
+
+    def is_stale(self, topic: str) -> bool:
+        """Whether metadata.max.age.ms are over for this topic."""
+        return self._cache.age_ms((topic,), self._now_ms()) > self.settings.metadata_max_age_ms
 
     async def _ask_any(self, topics: list[str] | None) -> None:
         async def ask() -> None:

@@ -9,7 +9,7 @@ epoch, so that a broker that lags behind cannot send us back to an old leader (K
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kq.errors import Err
 
@@ -86,6 +86,19 @@ class MetadataCache:
         """The next question about this topic goes to a broker."""
         self._answered_ms.pop(topic, None)
         self._all_answered_ms = float("-inf")
+
+    def moved(self, topic: str, index: int, leader: int, leader_epoch: int, endpoints: Iterable[Broker]) -> None:
+        """A newer leader of one partition, and where it is to be found."""
+        known = self.current.partition(topic, index)
+        if known is None or leader_epoch <= known.leader_epoch:
+            return
+        brokers = {**self.current.brokers, **{broker.node_id: broker for broker in endpoints}}
+        if leader not in brokers:
+            return
+        old = self.current.topics[topic]
+        partition = replace(known, leader=leader, leader_epoch=leader_epoch)
+        topics = {**self.current.topics, topic: replace(old, partitions={**old.partitions, index: partition})}
+        self.current = replace(self.current, brokers=brokers, topics=topics)
 
     def merge(self, answer: ClusterMetadata, *, all_topics: bool, now_ms: float) -> None:
         known = self.current.topics

@@ -1,0 +1,176 @@
+"""Which records go into which batch: partitions are chosen, columns are cut so that no batch gets too large.
+
+Cutting works on running totals of the record sizes: how many records still fit is one binary search, so that a thousand
+records cost what one costs, plus their copying.
+"""
+
+from __future__ import annotations
+
+import random
+from bisect import bisect_right
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import accumulate
+
+from kq.client.accumulator import Accumulator, PartitionQueue
+from kq.client.batching import Columns
+from kq.client.delivery import Accepted, Slice
+from kq.client.metadata import Topic
+from kq.client.partitioner import Sticky, partitions_of
+from kq.client.settings import ClientSettings
+from kq.errors import Err, KafkaError
+from kq.record.murmur2 import partition_for
+
+__all__ = ["Filler"]
+
+
+class Filler:
+    """`filled(queue)` is called when a queue has something new to send; `room()` waits for memory."""
+
+    def __init__(
+        self,
+        settings: ClientSettings,
+        accumulator: Accumulator,
+        rng: random.Random,
+        filled: Callable[[PartitionQueue], None],
+        room: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._settings = settings
+        self._accumulator = accumulator
+        self._rng = rng
+        self._filled = filled
+        self._room = room
+        self._stickies: dict[str, Sticky] = {}
+
+    def one(self, topic: Topic, columns: Columns, partition: int | None, size: int) -> Slice:
+        """A single record, whether there is memory or not."""
+        key = columns.keys[0] if columns.keys else None
+        sticky: Sticky | None = None
+        if partition is not None:
+            index = checked(topic, partition)
+        elif key is not None and not self._settings.partitioner_ignore_keys:
+            index = partition_for(key, len(topic.partitions))
+        else:
+            sticky = self._sticky(topic.name)
+            index = self._turn(topic, sticky)
+        queue = self._accumulator.queue(topic.name, index)
+        part = self._append(queue, columns, size, range(1))
+        if sticky is not None:
+            sticky.sent(size, filled=queue.open is None)
+        return part
+
+    async def many(
+        self, topic: Topic, columns: Columns, rows: Sequence[int], sizes: Sequence[int], partition: int | None
+    ) -> Accepted:
+        """All records of `columns`, which are these `rows` of the caller's; waits for memory as often as needed."""
+        accepted = Accepted([], [])
+        if partition is not None:
+            await self._fill(topic.name, checked(topic, partition), columns, rows, sizes, accepted)
+        elif columns.keys is None or self._settings.partitioner_ignore_keys:
+            await self._fill_in_turn(topic, columns, rows, sizes, accepted)
+        else:
+            await self._fill_by_key(topic, columns, rows, sizes, accepted)
+        return accepted
+
+    async def _fill_by_key(
+        self, topic: Topic, columns: Columns, rows: Sequence[int], sizes: Sequence[int], accepted: Accepted
+    ) -> None:
+        """A group for each partition; the records without a key are spread as if they had come alone."""
+        assert columns.keys is not None
+        places = [place for place, key in enumerate(columns.keys) if key is not None]
+        chosen = partitions_of([key for key in columns.keys if key is not None], len(topic.partitions))
+        groups: dict[int, list[int]] = {}
+        for place, partition in zip(places, chosen, strict=True):
+            groups.setdefault(partition, []).append(place)
+        for partition, group in groups.items():
+            part, part_rows, part_sizes = columns.pick(group), [rows[p] for p in group], [sizes[p] for p in group]
+            await self._fill(topic.name, partition, part, part_rows, part_sizes, accepted)
+        if len(places) < len(columns.keys):
+            group = [place for place, key in enumerate(columns.keys) if key is None]
+            part, part_rows, part_sizes = columns.pick(group), [rows[p] for p in group], [sizes[p] for p in group]
+            await self._fill_in_turn(topic, part, part_rows, part_sizes, accepted)
+
+    async def _fill(
+        self,
+        topic: str,
+        partition: int,
+        columns: Columns,
+        rows: Sequence[int],
+        sizes: Sequence[int],
+        accepted: Accepted,
+    ) -> None:
+        queue = self._accumulator.queue(topic, partition)
+        ends = list(accumulate(sizes))
+        start = 0
+        while start < len(rows) and await self._has_room(rows[start:], accepted):
+            start = self._cut(queue, columns, rows, ends, start, accepted)
+
+    async def _fill_in_turn(
+        self, topic: Topic, columns: Columns, rows: Sequence[int], sizes: Sequence[int], accepted: Accepted
+    ) -> None:
+        sticky = self._sticky(topic.name)
+        ends = list(accumulate(sizes))
+        start = 0
+        while start < len(rows) and await self._has_room(rows[start:], accepted):
+            queue = self._accumulator.queue(topic.name, self._turn(topic, sticky))
+            stop = self._cut(queue, columns, rows, ends, start, accepted)
+            sticky.sent(ends[stop - 1] - (ends[start - 1] if start else 0), filled=queue.open is None)
+            start = stop
+
+    async def _has_room(self, rows: Sequence[int], accepted: Accepted) -> bool:
+        """Waits for memory; without any for too long, the rest is rejected."""
+        try:
+            await self._room()
+        except KafkaError as error:
+            accepted.rejected.extend((row, error) for row in rows)
+            return False
+        return True
+
+    def _cut(
+        self,
+        queue: PartitionQueue,
+        columns: Columns,
+        rows: Sequence[int],
+        ends: Sequence[int],
+        start: int,
+        accepted: Accepted,
+    ) -> int:
+        """Puts as many records from `start` on as one batch takes, and at least one; where the next ones begin."""
+        before = ends[start - 1] if start else 0
+        if ends[start] - before > self._accumulator.room(queue):
+            queue.close_open()
+        stop = bisect_right(ends, before + self._accumulator.room(queue), start)
+        stop = max(stop, start + 1)
+        accepted.slices.append(
+            self._append(queue, columns.part(start, stop), ends[stop - 1] - before, rows[start:stop])
+        )
+        if stop < len(rows):
+            queue.close_open()
+        return stop
+
+    def _append(self, queue: PartitionQueue, columns: Columns, size: int, rows: Sequence[int]) -> Slice:
+        if self._accumulator.room(queue) < size:
+            queue.close_open()
+        part = self._accumulator.append(queue, columns, size, rows)
+        self._filled(queue)
+        return part
+
+    def _sticky(self, topic: str) -> Sticky:
+        sticky = self._stickies.get(topic)
+        if sticky is None:
+            sticky = self._stickies[topic] = Sticky(self._settings.batch_size, self._rng)
+        return sticky
+
+    def _turn(self, topic: Topic, sticky: Sticky) -> int:
+        led = [index for index, partition in topic.partitions.items() if partition.leader >= 0]
+        available = led or list(topic.partitions)
+        queued = None
+        if self._settings.partitioner_adaptive_partitioning_enable:
+            queued = [self._accumulator.queued(topic.name, index) for index in available]
+        return sticky.choose(available, queued)
+
+
+def checked(topic: Topic, partition: int) -> int:
+    if partition in topic.partitions:
+        return partition
+    sentence = f"topic {topic.name!r} has {len(topic.partitions)} partitions, numbered from 0; {partition} is none"
+    raise KafkaError(Err.UNKNOWN_TOPIC_OR_PARTITION, sentence)
