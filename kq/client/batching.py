@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from kq.client.delivery import Receipt
 from kq.client.outcomes import Numbers
 from kq.errors import KafkaError
+from kq.record.batch import Headers
 
-__all__ = ["BATCH_OVERHEAD", "Batch", "Columns", "Header", "record_bytes"]
+__all__ = ["BATCH_OVERHEAD", "Batch", "Columns", "record_bytes"]
 
-Header = tuple[str, bytes | None]
 
 # Bytes of a record beside key, value and headers: lengths, attributes, deltas, with room for timestamps that lie apart.
 # An estimate: a batch that a broker refuses as too large is split.
@@ -19,7 +19,7 @@ HEADER_OVERHEAD = 4
 BATCH_OVERHEAD = 61
 
 
-def record_bytes(value: bytes | None, key: bytes | None, headers: Sequence[Header]) -> int:
+def record_bytes(value: bytes | None, key: bytes | None, headers: Headers) -> int:
     size = RECORD_OVERHEAD + len(value or b"") + len(key or b"")
     for name, content in headers:
         size += HEADER_OVERHEAD + len(name) + len(content or b"")
@@ -35,7 +35,7 @@ class Columns:
         self,
         values: Sequence[bytes | None],
         keys: Sequence[bytes | None] | None = None,
-        headers: Sequence[Sequence[Header]] | None = None,
+        headers: Sequence[Headers] | None = None,
         timestamps: int | Sequence[int] = -1,
     ) -> None:
         self.values = values
@@ -89,7 +89,7 @@ class Batch:
         self.bytes = BATCH_OVERHEAD  # estimate, before compression
         self.values: list[bytes | None] = []
         self.keys: list[bytes | None] | None = None
-        self.headers: list[Sequence[Header]] | None = None
+        self.headers: list[Headers] | None = None
         self.timestamps: int | list[int] = -1  # ms; one number as long as all are equal
         self.closed = False  # takes no more records
         self.numbers: Numbers | None = None

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from kq.client.batching import Batch
-from kq.client.outcomes import Numbers
-from kq.record.batch import Record, encode_batch
+from kq.record.packing import ANYONE, Producer, pack_columns, pack_values
 
 __all__ = ["encode"]
 
-NOBODY = Numbers(-1, -1, -1)
 
-
-def encode(batch: Batch, codec: int, level: int | None) -> bytes | bytearray:
-    numbers = batch.numbers or NOBODY
-    none: tuple[None, ...] = (None,) * batch.records
-    times = batch.timestamps if not isinstance(batch.timestamps, int) else [batch.timestamps] * batch.records
-    rows = zip(times, batch.keys or none, batch.values, batch.headers or ((),) * batch.records, strict=True)
-    return encode_batch(
-        [Record(offset, time, key, value, tuple(headers)) for offset, (time, key, value, headers) in enumerate(rows)],
-        codec=codec,
-        level=level,
-        producer_id=numbers.producer_id,
-        producer_epoch=numbers.epoch,
-        base_sequence=numbers.sequence,
-    )
+def encode(batch: Batch, codec: int, level: int | None) -> bytearray:
+    producer = ANYONE
+    if batch.numbers is not None:
+        producer = Producer(batch.numbers.producer_id, batch.numbers.epoch, batch.numbers.sequence)
+    times = batch.timestamps
+    if batch.keys is None and batch.headers is None and isinstance(times, int) and None not in batch.values:
+        values = cast(list[bytes], batch.values)
+        return pack_values(values, times, codec=codec, level=level, producer=producer)
+    if isinstance(times, int):
+        times = [times] * batch.records
+    return pack_columns(batch.keys, batch.values, batch.headers, times, codec=codec, level=level, producer=producer)

@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from kq.client.accumulator import Accumulator, PartitionQueue
-from kq.client.batching import BATCH_OVERHEAD, Columns, Header, record_bytes
+from kq.client.batching import BATCH_OVERHEAD, Columns, record_bytes
 from kq.client.cluster import Cluster
 from kq.client.delivery import Accepted, RecordTooLarge, Sent
 from kq.client.filling import Filler
@@ -32,6 +32,7 @@ from kq.client.metadata import Topic
 from kq.client.sender import Sender
 from kq.client.settings import ClientSettings
 from kq.errors import Err, KafkaError
+from kq.record.batch import Headers
 
 __all__ = ["Producer"]
 
@@ -96,7 +97,7 @@ class Producer:
         topic: str,
         value: bytes | None,
         key: bytes | None = None,
-        headers: Sequence[Header] = (),
+        headers: Headers = (),
         partition: int | None = None,
         timestamp_ms: int | None = None,
     ) -> Sent:
@@ -153,7 +154,7 @@ class Producer:
         topic: str,
         values: Sequence[bytes | None],
         keys: Sequence[bytes | None] | None = None,
-        headers: Sequence[Sequence[Header]] | None = None,
+        headers: Sequence[Headers] | None = None,
         timestamps_ms: int | Sequence[int] | None = None,
         partition: int | None = None,
     ) -> Accepted:
