@@ -141,6 +141,16 @@ class Disk(Protocol):
         """An exclusive lock between processes, on a file made for it; raises Locked."""
 
 
+def create_anew(disk: Disk, path: str) -> File:
+    """An empty file, whatever had its name before."""
+    try:
+        return disk.create(path)
+    except FileExistsError:
+        file = disk.open(path)
+        file.truncate(0)
+        return file
+
+
 def _sync_descriptor(fd: int) -> None:
     """Content and size, to the platter. On macOS fsync stops at the drive's cache, so the drive is told to flush."""
     if hasattr(os, "fdatasync"):

@@ -14,7 +14,7 @@ from __future__ import annotations
 from threading import Lock
 from typing import NamedTuple
 
-from kq.engine.disk import Disk, File
+from kq.engine.disk import Disk
 from kq.engine.epochs import EpochEntry
 from kq.engine.segment import Segment
 
@@ -46,6 +46,7 @@ class Flush:
     def __init__(
         self,
         disk: Disk,
+        *,
         covered: list[Covered],
         files: list[tuple[str, bytes]],
         directory: str | None,
@@ -58,9 +59,9 @@ class Flush:
         self.covered = covered
         self.files = files  # small files to be replaced: path and content
         self.directory = directory  # to be synced, if any
-        self.directory_changes = directory_changes  # of the log's count of them, those that this flush covers
-        self.end_offset = end_offset  # everything below is durable once this has succeeded
-        self.epochs = epochs  # as they were when it began
+        self.directory_changes = directory_changes  # how many changes of the directory are durable after it
+        self.end_offset = end_offset  # everything below is durable after it
+        self.epochs = epochs  # what the leader-epoch checkpoint holds after it
         self.error: OSError | None = None
         self.cancelled = False
 
@@ -77,7 +78,8 @@ class Flush:
     def _run(self) -> None:
         for segment, _, with_indexes in self.covered:
             if with_indexes:
-                sync_all(segment.files)
+                for file in segment.files:
+                    file.sync()
         for path, content in self.files:
             self._disk.replace(path, content, sync=True)
         if self.directory is not None:
@@ -90,8 +92,3 @@ class Flush:
         """It will not run, or has just ended; its outcome proves nothing about what the log holds from now on."""
         with self._lock:
             self.cancelled = True
-
-
-def sync_all(files: list[File]) -> None:
-    for file in files:
-        file.sync()

@@ -24,7 +24,7 @@ from array import array
 from bisect import bisect_right
 from typing import Final
 
-from kq.engine.disk import Disk, File
+from kq.engine.disk import Disk, File, create_anew
 
 PAGE_ENTRIES: Final = 512
 
@@ -86,11 +86,7 @@ class Index:
     def write_out(self) -> None:
         """Bring the file up to date, making it if need be; OSError leaves everything as it was."""
         if self._file is None:
-            try:
-                self._file = self._disk.create(self.path)
-            except FileExistsError:  # left behind by a segment of this name that was never finished
-                self._file = self._disk.open(self.path)
-                self._file.truncate(0)
+            self._file = create_anew(self._disk, self.path)
         tail = self._tail
         if tail.keys:
             pack = self._entry.pack

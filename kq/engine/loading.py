@@ -14,13 +14,14 @@ from typing import Final
 from kq.engine import checkpoint, names, recovery
 from kq.engine.checkpoint import CorruptCheckpoint
 from kq.engine.disk import Disk
+from kq.engine.entries import Entries, Latest
 from kq.engine.epochs import EpochCache, EpochEntry
 from kq.engine.index import DamagedIndex, OffsetIndex, TimeIndex
 from kq.engine.producers import ProducerStates
 from kq.engine.recovery import Facts, Plan, Reindex, SegmentFacts, Step
 from kq.engine.replay import replay
 from kq.engine.scan import DamagedBatch, headers
-from kq.engine.segment import Entries, Latest, Segment
+from kq.engine.segment import Segment
 from kq.engine.settings import LogSettings
 from kq.engine.snapshots import Snapshots
 from kq.engine.txnindex import CorruptTransactionIndex

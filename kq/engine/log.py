@@ -1,7 +1,8 @@
 """The log of one partition: a row of segments of which the last grows.
 
-All mutators are called from one thread; reads and lookups may run in any other meanwhile, except during `truncate_to`
-and `restart_at`. The row of segments is an immutable tuple that is swapped as a whole.
+One thread calls everything here, with two exceptions: `Flush.run` and `collect_deleted` are for other threads, and so
+may be `find_by_time` and `find_max_timestamp`, which decompress a batch, as long as nothing truncates the log meanwhile.
+The row of segments is an immutable tuple that is swapped as a whole.
 
 What is promised:
 - A batch below `recovery_point` survives any crash. The recovery point moves only in `finish_flush` and `close`.
@@ -16,28 +17,28 @@ What is promised:
 from __future__ import annotations
 
 import logging
-from bisect import bisect_right
-from operator import attrgetter
 from typing import Final, NamedTuple, NoReturn
 
-from kq.engine import checkpoint, inspect, lookup, retention
+from kq.engine import inspect, lookup, reading, retention, truncation
 from kq.engine.disk import Disk
-from kq.engine.flush import Covered, Flush
+from kq.engine.durability import Durability
+from kq.engine.epochs import EpochCache
+from kq.engine.flush import Flush
 from kq.engine.loading import Loaded, Loader
 from kq.engine.lookup import TimestampOffset
 from kq.engine.markers import marker_of
 from kq.engine.producers import ProducerStates
 from kq.engine.region import Region
+from kq.engine.replay import replay
 from kq.engine.retention import Retired
 from kq.engine.segment import Segment
 from kq.engine.settings import LogSettings
 from kq.engine.trash import Trash
-from kq.engine.txnindex import AbortedTransaction, overlapping
+from kq.engine.txnindex import AbortedTransaction
 from kq.errors import Err, KafkaError
 from kq.record.batch import BatchHeader, crc_ok, iter_batches, set_offset_and_epoch
 
 _LOG: Final = logging.getLogger(__name__)
-_base_offset: Final = attrgetter("base_offset")
 
 
 class Appended(NamedTuple):
@@ -52,17 +53,12 @@ class Log:
     """One partition on one disk."""
 
     __slots__ = (
-        "_directory_changes",
-        "_directory_synced",
         "_disk",
+        "_durability",
         "_epochs",
-        "_epochs_written",
-        "_flush",
         "_segments",
         "_snapshots",
         "_trash",
-        "_unsynced",
-        "_unsynced_since_ms",
         "directory",
         "failed",
         "leader_epoch",
@@ -70,7 +66,6 @@ class Log:
         "log_start_offset",
         "partition",
         "producers",
-        "recovery_point",
         "settings",
         "topic",
     )
@@ -86,19 +81,21 @@ class Log:
         self._segments = tuple(loaded.segments)
         self.log_start_offset = loaded.log_start_offset  # first offset that may be read
         self.log_end_offset = loaded.log_end_offset  # next offset to be given out
-        self.recovery_point = loaded.recovery_point  # everything below is on stable storage
         self.producers: ProducerStates = loaded.producers
         self.failed: str | None = None  # why the log refuses changes
         self._epochs = loaded.epochs
-        self._epochs_written = loaded.epochs_in_file
         self.leader_epoch = loaded.epochs.latest  # newest known, -1: none
         self._snapshots = loaded.snapshots
         self._trash = Trash()
-        self._flush: Flush | None = None  # under way
-        self._unsynced = loaded.unsynced  # segments that no longer grow and are not, or not known to be, durable
-        self._unsynced_since_ms: int | None = None  # time of the oldest append that is not durable
-        self._directory_changes = 1  # names that were made or taken away, counted
-        self._directory_synced = 1 if loaded.is_durable else 0  # how many of those changes are durable
+        self._durability = Durability(
+            disk,
+            directory,
+            loaded.snapshots,
+            recovery_point=loaded.recovery_point,
+            rolled=loaded.unsynced,
+            epochs_in_file=loaded.epochs_in_file,
+            is_durable=loaded.is_durable,
+        )
 
     @classmethod
     def open(
@@ -137,6 +134,11 @@ class Log:
         return inspect.describe(self._segments, self.log_end_offset)
 
     @property
+    def recovery_point(self) -> int:
+        """Everything below is on stable storage."""
+        return self._durability.recovery_point
+
+    @property
     def size_bytes(self) -> int:
         return sum(segment.size for segment in self._segments)
 
@@ -170,8 +172,7 @@ class Log:
         """As follower, or to restore: whole batches that have their offsets and epochs; what is cut short at the end is
         left away. Returns the log end. Stops at a batch that is damaged or does not follow, which raises
         CORRUPT_MESSAGE; those before it are appended."""
-        if self.failed:
-            raise KafkaError(Err.KAFKA_STORAGE_ERROR, self.failed)
+        self._refuse_if_failed()
         for position, header in iter_batches(data):
             if header.base_offset < self.log_end_offset or header.last_offset_delta < 0:
                 raise KafkaError(
@@ -198,8 +199,7 @@ class Log:
         except OSError as error:
             self._undo(segment, error)
         self.log_end_offset = last_offset + 1
-        if self._unsynced_since_ms is None:
-            self._unsynced_since_ms = now_ms
+        self._durability.note_append(now_ms)
         if epoch > self.leader_epoch:
             self._epochs.assign(epoch, base_offset)
             self.leader_epoch = epoch
@@ -234,13 +234,12 @@ class Log:
             new = Segment.create(self._disk, self.directory, base_offset, self.settings, now_ms)
         except OSError as error:
             raise self._storage_error("make a segment in", self.directory, error) from error
-        self._directory_changes += 1
         try:
             old.seal()
         except OSError as error:
             _LOG.warning("the indexes of %s are written later: %s", old, error.strerror)
         self._snapshots.add(base_offset, self.producers)
-        self._unsynced.append(old)
+        self._durability.note_roll(old)
         self._segments = (*self._segments, new)
         return new
 
@@ -262,41 +261,18 @@ class Log:
     def read(self, offset: int, max_bytes: int, *, end_offset: int, at_least_one: bool = True) -> Region | None:
         """Whole batches of one segment, from the one that holds `offset`, at most `max_bytes` (but the first one whole,
         if there must be one), none that begins at or after `end_offset`. None: there is nothing to read yet."""
-        log_end = self.log_end_offset
-        if not self.log_start_offset <= offset <= log_end:
+        if not self.log_start_offset <= offset <= self.log_end_offset:
             raise KafkaError(Err.OFFSET_OUT_OF_RANGE)
-        end_offset = min(end_offset, log_end)
+        end_offset = min(end_offset, self.log_end_offset)
         if offset >= end_offset:
             return None
-        segments = self._segments
-        at = len(segments) - 1
-        if offset < segments[at].base_offset:
-            at = max(bisect_right(segments, offset, key=_base_offset) - 1, 0)
-        while at < len(segments):
-            segment = segments[at]
-            next_offset = segments[at + 1].base_offset if at + 1 < len(segments) else log_end
-            start = segment.start_of_read(offset)
-            end = segment.size if end_offset >= next_offset else segment.end_before(end_offset)
-            if start < end:
-                stop = segment.cut(start, end, max_bytes, at_least_one=at_least_one)
-                if stop == segment.size:
-                    segment.remember_end(next_offset, stop)
-                return segment.log.region(start, stop - start) if stop > start else None
-            if end_offset <= next_offset:
-                return None
-            at += 1
-        return None
+        return reading.read(
+            self._segments, self.log_end_offset, offset, max_bytes, end_offset, at_least_one=at_least_one
+        )
 
     def aborted_in(self, offset: int, end_offset: int) -> list[tuple[int, int]]:
         """Producer id and first offset of each aborted transaction that touches [offset, end_offset)."""
-        found: list[tuple[int, int]] = []
-        segments = self._segments
-        for segment in segments[max(bisect_right(segments, offset, key=_base_offset) - 1, 0) :]:
-            entries, is_complete = overlapping(segment.aborted(), offset, end_offset)
-            found += [(entry.producer_id, entry.first_offset) for entry in entries]
-            if is_complete:
-                break
-        return found
+        return reading.aborted_in(self._segments, offset, end_offset)
 
     def find_by_time(self, timestamp_ms: int) -> TimestampOffset | None:
         """The first record at or after a time."""
@@ -310,72 +286,22 @@ class Log:
 
     def flush_due(self, now_ms: int) -> bool:
         """By flush.messages and flush.ms; a segment that was rolled is always due."""
-        if self.failed or self._flush is not None:
-            return False
-        since = self._unsynced_since_ms
-        return (
-            bool(self._unsynced)
-            or self.log_end_offset - self.recovery_point >= self.settings.flush_messages
-            or (since is not None and now_ms - since >= self.settings.flush_ms)
-        )
+        return not self.failed and self._durability.is_due(self.settings, self.log_end_offset, now_ms)
 
     def begin_flush(self) -> Flush | None:
-        """Everything that was appended until now; None when it is durable already or a flush is under way."""
-        if self.failed:
-            raise KafkaError(Err.KAFKA_STORAGE_ERROR, self.failed)
-        if self._flush is not None:
-            return None
-        active = self._segments[-1]
-        if (
-            not self._unsynced
-            and active.synced_size == active.size
-            and self.recovery_point == self.log_end_offset
-            and self._directory_synced == self._directory_changes
-        ):
-            return None
-        covered = [Covered(segment, segment.size, True) for segment in self._unsynced]
-        covered.append(Covered(active, active.size, False))
-        self._flush = self._make_flush(covered)
-        self._unsynced_since_ms = None
-        return self._flush
-
-    def _make_flush(self, covered: list[Covered]) -> Flush:
-        for segment, _, with_indexes in covered:
-            if with_indexes:
-                try:
-                    segment.write_indexes()
-                except OSError as error:
-                    raise self._storage_error("write the indexes of", segment.log.path, error) from error
-        files = self._snapshots.waiting()
-        if self._epochs.entries != self._epochs_written:
-            path = f"{self.directory}/{checkpoint.LEADER_EPOCHS}"
-            files.append((path, checkpoint.encode_epochs(self._epochs.entries)))
-        return Flush(
-            self._disk,
-            covered,
-            files,
-            self.directory if self._directory_synced < self._directory_changes else None,
-            self._directory_changes,
-            self.log_end_offset,
-            self._epochs.entries,
-        )
+        """Of everything that was appended until now; None when it is durable already or a flush is under way."""
+        self._refuse_if_failed()
+        try:
+            return self._durability.begin(self._segments[-1], self.log_end_offset, self._epochs.entries)
+        except OSError as error:
+            raise self._storage_error("write the indexes in", self.directory, error) from error
 
     def finish_flush(self, flush: Flush) -> None:
         """Take note of what `flush.run` has done; KafkaError(KAFKA_STORAGE_ERROR) if it failed: so has the log then."""
-        self._flush = None
+        self._durability.finish(flush)
         if flush.error is not None:
             self._fail(f"{self.directory} could not be synced: {flush.error.strerror}.")
-            raise KafkaError(Err.KAFKA_STORAGE_ERROR, self.failed) from flush.error
-        if flush.cancelled:
-            return
-        for segment, size, _ in flush.covered:
-            segment.synced_size = size
-        sealed = [segment for segment, _, with_indexes in flush.covered if with_indexes]
-        self._unsynced = [segment for segment in self._unsynced if segment not in sealed]
-        self._snapshots.note_written(flush.files)
-        self._epochs_written = flush.epochs
-        self._directory_synced = flush.directory_changes
-        self.recovery_point = max(self.recovery_point, flush.end_offset)
+            self._refuse_if_failed()
 
     # ---- shrinking
 
@@ -416,12 +342,60 @@ class Log:
             except OSError as error:
                 _LOG.warning("%s stays in %s: %s", segment, self.directory, error.strerror)
         self._snapshots.drop_at(segment.base_offset for segment in segments)
-        self._unsynced = [segment for segment in self._unsynced if segment not in segments]
-        self._directory_changes += 1
+        self._durability.note_removal(segments)
 
     def collect_deleted(self, now_ms: int) -> int:
         """Unlink what has waited for file.delete.delay.ms; how many files. May run in any thread."""
         return self._trash.collect(now_ms)
+
+    def truncate_to(self, offset: int, *, now_ms: int) -> None:
+        """As follower: drop every batch that holds `offset` or is above it. Durable when it returns."""
+        self._refuse_if_failed()
+        if offset <= self._segments[0].base_offset:
+            self.restart_at(offset, now_ms=now_ms)
+            return
+        if offset < self.log_end_offset:
+            self._cut(offset, now_ms)
+        # Also without a cut: an epoch that began at the end and got no batch may not stay.
+        self._epochs.truncate_from_end(self.log_end_offset)
+        self.leader_epoch = self._epochs.latest
+
+    def _cut(self, offset: int, now_ms: int) -> None:
+        self._durability.cancel()
+        number = reading.holding(self._segments, offset) + 1
+        kept, gone = self._segments[:number], self._segments[number:]
+        try:
+            end = truncation.cut(self._disk, self.directory, kept, gone, self._snapshots, offset)
+        except OSError as error:
+            self._fail(f"{self.directory} could not be cut at {offset}: {error.strerror}.")
+            raise self._storage_error("cut", self.directory, error) from error
+        self._segments = kept
+        self._durability.note_cut(gone, end)
+        self.log_end_offset = end
+        self.log_start_offset = min(self.log_start_offset, end)
+        replayed_from, self.producers = self._snapshots.restore(end)
+        replay(kept, replayed_from, end, self.producers, EpochCache(self._epochs.entries), now_ms)
+        self.producers.truncate_before(self.log_start_offset)
+
+    def restart_at(self, offset: int, *, now_ms: int) -> None:
+        """As follower whose leader's log begins above our end: drop everything, begin anew. Durable when it returns."""
+        self._refuse_if_failed()
+        self._durability.cancel()
+        gone = self._segments
+        try:
+            created = truncation.start_anew(
+                self._disk, self.directory, gone, self._snapshots, offset, self.settings, now_ms
+            )
+        except OSError as error:
+            self._fail(f"{self.directory} could not begin anew at {offset}: {error.strerror}.")
+            raise self._storage_error("begin anew in", self.directory, error) from error
+        self._segments = (created,)
+        self._durability.note_cut(gone, offset)
+        self._durability.recovery_point = offset
+        self.log_start_offset = self.log_end_offset = offset
+        self._epochs = EpochCache()
+        self.leader_epoch = self._epochs.latest
+        self.producers = ProducerStates()
 
     def expire(self, now_ms: int) -> int:
         """Forget producers that have been idle for too long; how many."""
@@ -432,22 +406,19 @@ class Log:
     def close(self) -> None:
         """Make everything durable, with what a quick start needs: indexes, snapshot, epochs.
         KafkaError(KAFKA_STORAGE_ERROR) when that was not possible: the stop is not a clean one then."""
-        if self._flush is not None:
-            self._flush.cancel()
-            self._flush = None
-        if self.failed:
-            raise KafkaError(Err.KAFKA_STORAGE_ERROR, self.failed)
+        self._durability.cancel()
+        self._refuse_if_failed()
         active = self._segments[-1]
-        try:
-            active.seal()
-        except OSError as error:
-            raise self._storage_error("write the indexes of", active.log.path, error) from error
         if self._snapshots.newest_offset < self.log_end_offset:
             self._snapshots.add(self.log_end_offset, self.producers)
-        covered = [Covered(segment, segment.size, True) for segment in (*self._unsynced, active)]
-        flush = self._make_flush(covered)
+        try:
+            active.seal()
+            flush = self._durability.begin_last(active, self.log_end_offset, self._epochs.entries)
+        except OSError as error:
+            raise self._storage_error("write the indexes in", self.directory, error) from error
         flush.run()
         self.finish_flush(flush)
+        self.failed = f"{self.topic}-{self.partition} is closed."
         for segment in self._segments:
             for file in segment.files:
                 file.close()
@@ -461,6 +432,10 @@ class Log:
         self._trash.forget()
 
     # ---- failing
+
+    def _refuse_if_failed(self) -> None:
+        if self.failed:
+            raise KafkaError(Err.KAFKA_STORAGE_ERROR, self.failed)
 
     def _fail(self, reason: str) -> None:
         self.failed = self.failed or f"{reason} The partition takes no changes until the broker is restarted."

@@ -1,0 +1,142 @@
+"""What of a log is on stable storage, and what the next flush has to bring there.
+
+Kept apart from the log because two threads share the work: `begin` and `finish` run in the log's thread, the flush
+between them in another, and the log goes on appending meanwhile. Only `finish` moves the recovery point.
+"""
+
+from __future__ import annotations
+
+from kq.engine import checkpoint
+from kq.engine.disk import Disk
+from kq.engine.epochs import EpochEntry
+from kq.engine.flush import Covered, Flush
+from kq.engine.segment import Segment
+from kq.engine.settings import LogSettings
+from kq.engine.snapshots import Snapshots
+
+
+class Durability:
+    """One log's. At most one flush is under way."""
+
+    __slots__ = (
+        "_changes",
+        "_changes_synced",
+        "_directory",
+        "_disk",
+        "_epochs_in_file",
+        "_flush",
+        "_rolled",
+        "_snapshots",
+        "_waiting_since_ms",
+        "recovery_point",
+    )
+
+    def __init__(
+        self,
+        disk: Disk,
+        directory: str,
+        snapshots: Snapshots,
+        *,
+        recovery_point: int,
+        rolled: list[Segment],
+        epochs_in_file: tuple[EpochEntry, ...] | None,
+        is_durable: bool,
+    ) -> None:
+        self._disk = disk
+        self._directory = directory
+        self._snapshots = snapshots
+        self.recovery_point = recovery_point  # everything below is on stable storage
+        self._rolled = rolled  # segments that no longer grow and are not, or not known to be, durable
+        self._epochs_in_file = epochs_in_file
+        self._changes = 1  # names in the directory that were made or taken away, counted
+        self._changes_synced = 1 if is_durable else 0  # how many of those are durable
+        self._waiting_since_ms: int | None = None  # time of the oldest append that no flush has covered
+        self._flush: Flush | None = None
+
+    def note_append(self, now_ms: int) -> None:
+        if self._waiting_since_ms is None:
+            self._waiting_since_ms = now_ms
+
+    def note_roll(self, segment: Segment) -> None:
+        self._rolled.append(segment)
+        self._changes += 1
+
+    def note_removal(self, segments: tuple[Segment, ...]) -> None:
+        self._rolled = [segment for segment in self._rolled if segment not in segments]
+        self._changes += 1
+
+    def note_cut(self, gone: tuple[Segment, ...], end_offset: int) -> None:
+        """These segments went, the log ends here now, and that is durable already."""
+        self.note_removal(gone)
+        self._changes_synced = self._changes
+        self.recovery_point = min(self.recovery_point, end_offset)
+
+    def is_due(self, settings: LogSettings, log_end_offset: int, now_ms: int) -> bool:
+        """By flush.messages and flush.ms; a segment that was rolled is always due."""
+        if self._flush is not None:
+            return False
+        since = self._waiting_since_ms
+        return (
+            bool(self._rolled)
+            or log_end_offset - self.recovery_point >= settings.flush_messages
+            or (since is not None and now_ms - since >= settings.flush_ms)
+        )
+
+    def begin(self, active: Segment, log_end_offset: int, epochs: tuple[EpochEntry, ...]) -> Flush | None:
+        """A flush of all there is; None when that is durable, or a flush is under way. OSError: it could not begin."""
+        if self._flush is not None or not (
+            self._rolled
+            or active.synced_size < active.size
+            or self.recovery_point < log_end_offset
+            or self._changes_synced < self._changes
+        ):
+            return None
+        self._flush = self._make(active, log_end_offset, epochs, is_last=False)
+        self._waiting_since_ms = None
+        return self._flush
+
+    def begin_last(self, active: Segment, log_end_offset: int, epochs: tuple[EpochEntry, ...]) -> Flush:
+        """The log is closed: the indexes of the segment that grew belong to it too."""
+        self.cancel()
+        self._flush = self._make(active, log_end_offset, epochs, is_last=True)
+        return self._flush
+
+    def _make(self, active: Segment, log_end_offset: int, epochs: tuple[EpochEntry, ...], *, is_last: bool) -> Flush:
+        covered = [Covered(segment, segment.size, True) for segment in self._rolled]
+        covered.append(Covered(active, active.size, is_last))
+        for segment, _, with_indexes in covered:
+            if with_indexes:
+                segment.write_indexes()
+        files = self._snapshots.waiting()
+        if epochs != self._epochs_in_file:
+            files.append((f"{self._directory}/{checkpoint.LEADER_EPOCHS}", checkpoint.encode_epochs(epochs)))
+        return Flush(
+            self._disk,
+            covered=covered,
+            files=files,
+            directory=self._directory if self._changes_synced < self._changes else None,
+            directory_changes=self._changes,
+            end_offset=log_end_offset,
+            epochs=epochs,
+        )
+
+    def finish(self, flush: Flush) -> None:
+        """Take note of what a flush that did not fail has done."""
+        if self._flush is flush:
+            self._flush = None
+        if flush.cancelled or flush.error is not None:
+            return
+        for segment, size, _ in flush.covered:
+            segment.synced_size = size
+        sealed = [segment for segment, _, with_indexes in flush.covered if with_indexes]
+        self._rolled = [segment for segment in self._rolled if segment not in sealed]
+        self._snapshots.note_written(flush.files)
+        self._epochs_in_file = flush.epochs
+        self._changes_synced = flush.directory_changes
+        self.recovery_point = max(self.recovery_point, flush.end_offset)
+
+    def cancel(self) -> None:
+        """Waits for a flush that runs at this moment."""
+        if self._flush is not None:
+            self._flush.cancel()
+            self._flush = None
