@@ -22,7 +22,7 @@ from kq.record.batch import BatchHeader
 READ_COMMITTED = 1
 _CODECS = {name: codec for codec, name in enumerate(compression.NAMES)} | {"uncompressed": compression.NONE}
 
-FetchWaits = Waits["Partition", "asyncio.Future[None]"]
+FetchWaits = Waits["Partition", asyncio.Future[None]]
 
 
 class Partition:

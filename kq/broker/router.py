@@ -22,6 +22,7 @@ from kq.broker.session import Session
 from kq.errors import Err
 from kq.wire.api import Api
 from kq.wire.apis.versions import API_VERSIONS
+from kq.wire.errors import ProtocolError
 from kq.wire.frame import parse_request, response_parts
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Router:
         if hasattr(answer, "__await__"):
             return self._later(api, version, head.correlation_id, answer, stats.add, began)
         stats.add(perf_counter() - began)
-        return None if answer is None else response_parts(api, version, head.correlation_id, answer)
+        return _encoded(api, version, head.correlation_id, answer)
 
     def handle(self, handler: Handler, call: Call) -> Answer:
         return handler(self._broker, call)
@@ -86,7 +87,7 @@ class Router:
     ) -> Parts | None:
         message = await answer
         add(perf_counter() - began)
-        return None if message is None else response_parts(api, version, correlation_id, message)
+        return _encoded(api, version, correlation_id, message)
 
     def _unknown_version(self, correlation_id: int) -> Parts:
         own = API_VERSIONS.Response.ApiKey(
@@ -94,3 +95,12 @@ class Router:
         )
         message = API_VERSIONS.Response(error_code=Err.UNSUPPORTED_VERSION, api_keys=[own])
         return response_parts(API_VERSIONS, 0, correlation_id, message)
+
+
+def _encoded(api: Api, version: int, correlation_id: int, message: Any) -> Parts | None:
+    if message is None:
+        return None
+    try:
+        return response_parts(api, version, correlation_id, message)
+    except ProtocolError as error:
+        raise RuntimeError(f"the handler of {api.name} v{version} made what cannot be sent") from error

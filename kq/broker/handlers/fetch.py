@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 SESSIONS_FROM = 7
 TOPIC_IDS_FROM = 13
+REPLICA_STATE_FROM = 15
+CURRENT_LEADER_FROM = 16
 CONSUMER = -1
 UNLIMITED = 2**31 - 1
 
@@ -112,7 +114,9 @@ def _refusal(body: Any, version: int, code: Err) -> Any:
     topics = []
     if version < TOPIC_IDS_FROM:
         for topic in body.topics:
-            partitions = [_answer(Read(Position(topic.name, p.index, 0, 0), error=code)) for p in topic.partitions]
+            partitions = [
+                _answer(Read(Position(topic.name, p.index, 0, 0), error=code), version) for p in topic.partitions
+            ]
             topics.append(FETCH.Response.Topic(name=topic.name, partitions=partitions))
     return FETCH.Response(error_code=code, topics=topics)
 
@@ -153,7 +157,7 @@ class _Reader:
 
     @property
     def _replica_id(self) -> int:
-        if self._version < 15:
+        if self._version < REPLICA_STATE_FROM:
             return int(self._body.replica_id)
         state = self._body.replica_state
         return CONSUMER if state is None else int(state.replica_id)
@@ -208,7 +212,7 @@ class _Reader:
             topic = topics.get(position.topic)
             if topic is None:
                 topic = topics[position.topic] = self._topic(position.topic)
-            topic.partitions.append(_answer(read, self._body.isolation_level))
+            topic.partitions.append(_answer(read, self._version, self._body.isolation_level))
         return FETCH.Response(session_id=context.session_id, topics=list(topics.values()))
 
     def _topic(self, ref: TopicRef) -> Any:
@@ -217,7 +221,7 @@ class _Reader:
         return FETCH.Response.Topic(name=ref, partitions=[])
 
 
-def _answer(read: Read, isolation_level: int = 0) -> Any:
+def _answer(read: Read, version: int, isolation_level: int = 0) -> Any:
     aborted = read.aborted
     if aborted is None and (isolation_level == READ_COMMITTED or read.partition is None):
         aborted = []
@@ -234,7 +238,7 @@ def _answer(read: Read, isolation_level: int = 0) -> Any:
     )
     if read.diverging is not None:
         answer.diverging_epoch = FETCH.Response.DivergingEpoch(epoch=read.diverging[0], end_offset=read.diverging[1])
-    if read.error == Err.NOT_LEADER_OR_FOLLOWER and read.partition is not None:
+    if version >= CURRENT_LEADER_FROM and read.error == Err.NOT_LEADER_OR_FOLLOWER and read.partition is not None:
         image = read.partition.image
         answer.current_leader = FETCH.Response.CurrentLeader(leader_id=image.leader, leader_epoch=image.leader_epoch)
     return answer

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kq.broker.broker import Broker
 
 CONSUMER = -1
+LEADER_EPOCH_FROM = 4
 LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL, LATEST_TIERED, EARLIEST_PENDING = -1, -2, -3, -4, -5, -6
 SINCE_VERSION = {
     LATEST: 0,
@@ -54,9 +55,12 @@ def list_offsets(broker: Broker, call: Call) -> Answer:
                 timestamp, offset, epoch = _find(broker, call, topic.name, asked)
             except KafkaError as failure:
                 error = failure.code
-            answers[asked.index] = LIST_OFFSETS.Response.Partition(
-                index=asked.index, error_code=error, timestamp=timestamp, offset=offset, leader_epoch=epoch
+            answer = LIST_OFFSETS.Response.Partition(
+                index=asked.index, error_code=error, timestamp=timestamp, offset=offset
             )
+            if call.version >= LEADER_EPOCH_FROM:
+                answer.leader_epoch = epoch
+            answers[asked.index] = answer
     make = LIST_OFFSETS.Response.Topic
     return LIST_OFFSETS.Response(
         topics=[make(name=name, partitions=list(answers.values())) for name, answers in topics.items()]
