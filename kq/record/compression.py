@@ -2,7 +2,7 @@
 
 Rules
 - Nothing past `limit` is ever allocated: an announced size is compared first, and where none is announced the output
-  grows as it is earned. So a few bytes that unfold to gigabytes cost their sender's few bytes.
+  grows as it is earned. (zstd reserves its window, up to 128 MiB, but touches of it only what it has put out.)
 - A codec's library is loaded when its codec is first met.
 - Snappy is written as Java writes it, in xerial's framing with chunks of 32 KiB, and read in that form and in the raw
   one of librdkafka. LZ4 frames have independent blocks of 64 KiB, because Java's reader refuses linked ones.
@@ -110,9 +110,11 @@ def _compress_xerial(data: memoryview) -> bytes:
 
 def _decompress_snappy(data: memoryview, limit: int) -> bytes:
     if data[: len(_XERIAL_MAGIC)] != _XERIAL_MAGIC:
-        return _decompress_snappy_block(data, limit)
+        return _decompress_snappy_block(data, limit, 0)
+    if len(data) < len(_XERIAL_HEADER):
+        raise _damaged(SNAPPY, "its header ends early")
     parts = []
-    pos, left = len(_XERIAL_HEADER), limit
+    pos, held = len(_XERIAL_HEADER), 0
     while pos < len(data):
         if len(data) - pos < _CHUNK_SIZE.size:
             raise _damaged(SNAPPY, "a chunk ends early")
@@ -120,18 +122,18 @@ def _decompress_snappy(data: memoryview, limit: int) -> bytes:
         pos += _CHUNK_SIZE.size
         if not 0 <= size <= len(data) - pos:
             raise _damaged(SNAPPY, f"a chunk of {size} bytes where {len(data) - pos} are left")
-        part = _decompress_snappy_block(data[pos : pos + size], left)
+        part = _decompress_snappy_block(data[pos : pos + size], limit, held)
         parts.append(part)
         pos += size
-        left -= len(part)
+        held += len(part)
     return b"".join(parts)
 
 
-def _decompress_snappy_block(data: memoryview, limit: int) -> bytes:
+def _decompress_snappy_block(data: memoryview, limit: int, held: int) -> bytes:
     import cramjam
 
     try:
-        if cramjam.snappy.decompress_raw_len(data) > limit:
+        if held + cramjam.snappy.decompress_raw_len(data) > limit:
             raise TooLarge(limit)
         return bytes(cramjam.snappy.decompress_raw(data))
     except cramjam.DecompressionError as error:
@@ -173,18 +175,23 @@ def _decompress_zstd(data: Readable, limit: int) -> bytes:
         announced = zstandard.frame_content_size(data)  # -1 where the producer streamed, as Java does
         if announced > limit:
             raise TooLarge(limit)
-        room = _first_guess(len(data), limit)
+        most = limit + 1  # the library takes 0 for no limit
+        room = _first_guess(len(data), most)
         while True:
             try:
-                return decompressor.decompress(data, max_output_size=room, allow_extra_data=False)
+                out = decompressor.decompress(data, max_output_size=room, allow_extra_data=False)
+                break
             except zstandard.ZstdError:
-                if announced >= 0 or room == limit:
+                if announced >= 0 or room == most:
                     raise
-                room = min(limit, 8 * room)
+                room = min(most, 8 * room)
     except zstandard.ZstdError as error:
         if _zstd_unfolds_past(limit, data):
             raise TooLarge(limit) from None
         raise _damaged(ZSTD, error) from None
+    if len(out) > limit:
+        raise TooLarge(limit)
+    return out
 
 
 def _zstd_unfolds_past(limit: int, data: Readable) -> bool:

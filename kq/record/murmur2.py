@@ -7,16 +7,10 @@ kafka-python.
 from __future__ import annotations
 
 import struct
-from functools import cache
 
 _SEED = 0x9747B28C
 _M = 0x5BD1E995
 _MASK = 0xFFFFFFFF
-
-
-@cache
-def _words(count: int) -> struct.Struct:
-    return struct.Struct(f"<{count}I")
 
 
 def murmur2(data: bytes) -> int:
