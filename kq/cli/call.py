@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+def write_all(descriptor: int, data: bytes) -> None:
+    """All of it, also where a pipe takes less than that at a time."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
 @dataclass(slots=True)
 class Call:
     """What a command function finds in `ctx.obj`."""
@@ -68,6 +75,11 @@ class Call:
 
     def print(self, text: str) -> None:
         sys.stdout.write(text)
+
+    def write(self, data: bytes) -> None:
+        """Bytes to stdout as they are, at once."""
+        sys.stdout.flush()
+        write_all(1, data)
 
     def table(self, columns: list[Column], rows: list[Row]) -> None:
         self.print(table_text(columns, rows, self.form))

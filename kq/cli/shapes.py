@@ -1,0 +1,234 @@
+"""From input to records: lines with keys, JSON lines, a reverse format string, or whole files. Sans-IO.
+
+A shape takes chunks and gives shipments: records for one topic and one choice of partition, by the column, each with the
+number of the line (or record, or file) it came from, so that a failure can name it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from kq.cli.failures import Failure
+from kq.cli.intake import Cutter
+from kq.cli.jsonlines import JsonRecord, read_lines
+from kq.cli.rows import Headers
+from kq.cli.unformat import BadInput, Reader
+
+Refuse = Callable[[int, str], None]  # line number, why
+
+
+@dataclass(slots=True)
+class Shipment:
+    """Records that are sent with one call. Columns that nothing is known of are None."""
+
+    topic: str
+    values: Sequence[bytes | None]
+    numbers: Sequence[int]
+    keys: Sequence[bytes | None] | None = None
+    headers: Sequence[Headers] | None = None
+    timestamps_ms: int | Sequence[int] | None = None
+    partition: int | None = None
+
+    def part(self, start: int, stop: int) -> Shipment:
+        stamps = self.timestamps_ms
+        return Shipment(
+            self.topic,
+            self.values[start:stop],
+            self.numbers[start:stop],
+            None if self.keys is None else self.keys[start:stop],
+            None if self.headers is None else self.headers[start:stop],
+            stamps if stamps is None or isinstance(stamps, int) else stamps[start:stop],
+            self.partition,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What the flags say about every record."""
+
+    topic: str | None
+    key: bytes | None = None
+    headers: Headers = ()
+    tombstones: bool = False
+    partition: int | None = None
+    timestamp_ms: int | None = None
+
+
+class Shape(Protocol):
+    unit: str  # what `numbers` count: "line", "record" or "file"
+
+    def feed(self, data: bytes) -> list[Shipment]:
+        """The records that are complete now."""
+        ...
+
+    def finish(self) -> list[Shipment]:
+        """Those that the end of the input completes."""
+        ...
+
+
+class Lines:
+    """A record a line (or between other delimiters), with or without a key before a delimiter."""
+
+    unit = "line"
+
+    def __init__(
+        self, common: Common, refuse: Refuse, *, topic: str, delimiter: bytes, key_delimiter: bytes | None, limit: int
+    ) -> None:
+        self._common = common
+        self._refuse = refuse
+        self._topic = topic
+        self._key_delimiter = key_delimiter
+        self._limit = limit
+        self._cutter = Cutter(delimiter, limit)
+        self._next = 1
+
+    def feed(self, data: bytes) -> list[Shipment]:
+        return self._shaped(self._cutter.feed(data))
+
+    def finish(self) -> list[Shipment]:
+        return self._shaped(self._cutter.finish())
+
+    def _shaped(self, lines: list[bytes]) -> list[Shipment]:
+        for _, size in self._cutter.oversized:
+            self._refuse(self._next, f"{size:,} bytes, over max.message.bytes {self._limit:,}")
+            self._next += 1
+        if not lines:
+            return []
+        numbers = range(self._next, self._next + len(lines))
+        self._next += len(lines)
+        common = self._common
+        values: Sequence[bytes | None] = lines
+        keys: Sequence[bytes | None] | None = None
+        if self._key_delimiter is not None:
+            parts = [line.partition(self._key_delimiter) for line in lines]
+            keys = [key if found else common.key for key, found, _ in parts]
+            values = [value if found else key for key, found, value in parts]
+        elif common.key is not None:
+            keys = [common.key] * len(lines)
+        if common.tombstones:
+            values = [value or None for value in values]
+        headers = [common.headers] * len(lines) if common.headers else None
+        return [Shipment(self._topic, values, numbers, keys, headers, common.timestamp_ms, common.partition)]
+
+
+class JsonLines:
+    """A JSON object a line, as `consume --json` writes them."""
+
+    unit = "line"
+
+    def __init__(self, common: Common, refuse: Refuse, *, limit: int) -> None:
+        self._common = common
+        self._refuse = refuse
+        self._cutter = Cutter(b"\n", limit * 8)  # base64 and escapes need room: a byte is at most six in JSON
+        self._limit = limit
+        self._next = 1
+
+    def feed(self, data: bytes) -> list[Shipment]:
+        return self._shaped(self._cutter.feed(data))
+
+    def finish(self) -> list[Shipment]:
+        return self._shaped(self._cutter.finish())
+
+    def _shaped(self, lines: list[bytes]) -> list[Shipment]:
+        for _, size in self._cutter.oversized:
+            self._refuse(self._next, f"{size:,} bytes, over max.message.bytes {self._limit:,}")
+            self._next += 1
+        first = self._next
+        self._next += len(lines)
+        refused: set[int] = set()
+
+        def refuse(index: int, why: str) -> None:
+            refused.add(index)
+            self._refuse(first + index, why)
+
+        present = [index for index, line in enumerate(lines) if line.strip()]
+        records = read_lines([lines[index] for index in present], lambda place, why: refuse(present[place], why))
+        numbers = [first + index for index in present if index not in refused]
+        return grouped(records, numbers, self._common, self._refuse)
+
+
+class Formatted:
+    """Records by a reverse format string."""
+
+    unit = "record"
+
+    def __init__(self, common: Common, refuse: Refuse, reader: Reader) -> None:
+        self._common = common
+        self._refuse = refuse
+        self._reader = reader
+
+    def feed(self, data: bytes) -> list[Shipment]:
+        return self._shaped(lambda: self._reader.feed(data))
+
+    def finish(self) -> list[Shipment]:
+        return self._shaped(self._reader.finish)
+
+    def _shaped(self, read: Callable[[], list[JsonRecord]]) -> list[Shipment]:
+        first = self._reader.records_read + 1
+        try:
+            records = read()
+        except BadInput as fault:
+            raise Failure(f"the input does not fit the format: {fault}") from None
+        return grouped(records, range(first, first + len(records)), self._common, self._refuse)
+
+
+class WholeFiles:
+    """Each source is one record."""
+
+    unit = "file"
+
+    def __init__(self, common: Common, *, topic: str) -> None:
+        self._common = common
+        self._topic = topic
+        self._held: list[bytes] = []
+        self._next = 1
+
+    def feed(self, data: bytes) -> list[Shipment]:
+        self._held.append(data)
+        return []
+
+    def finish(self) -> list[Shipment]:
+        value: bytes | None = b"".join(self._held)
+        self._held = []
+        common = self._common
+        if common.tombstones:
+            value = value or None
+        number = self._next
+        self._next += 1
+        keys = None if common.key is None else [common.key]
+        headers = [common.headers] if common.headers else None
+        return [Shipment(self._topic, [value], [number], keys, headers, common.timestamp_ms, common.partition)]
+
+
+def grouped(records: Sequence[JsonRecord], numbers: Sequence[int], common: Common, refuse: Refuse) -> list[Shipment]:
+    """Records that name their own topic and partition, as shipments; order holds within each of them."""
+    groups: dict[tuple[str, int | None, bool], list[int]] = {}
+    for place, record in enumerate(records):
+        topic = common.topic or record.topic
+        if topic is None:
+            refuse(numbers[place], "names no topic, and none was given")
+            continue
+        partition = record.partition if common.partition is None else common.partition
+        stamped = record.timestamp_ms is not None and common.timestamp_ms is None
+        groups.setdefault((topic, partition, stamped), []).append(place)
+    return [
+        _shipment(topic, partition, stamped, [records[place] for place in places], [numbers[p] for p in places], common)
+        for (topic, partition, stamped), places in groups.items()
+    ]
+
+
+def _shipment(
+    topic: str,
+    partition: int | None,
+    stamped: bool,
+    records: Sequence[JsonRecord],
+    numbers: Sequence[int],
+    common: Common,
+) -> Shipment:
+    values = [record.value or None if common.tombstones else record.value for record in records]
+    keys = [common.key if record.key is None else record.key for record in records]
+    headers = [(*common.headers, *record.headers) for record in records]
+    stamps = [record.timestamp_ms or 0 for record in records] if stamped else common.timestamp_ms
+    return Shipment(topic, values, numbers, keys, headers if any(headers) else None, stamps, partition)
