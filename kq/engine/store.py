@@ -9,11 +9,9 @@ A start (`load`):
 3. What a deletion left over is collected.
 
 What is promised:
-- `create` makes the directory but does not sync it, as in Kafka: the first flush of the log does. A crash before it may
-  take the directory, or what its `partition.metadata` says; the metadata store knows the topic, so the next start makes
-  both again. Nothing that was promised to anybody was in them.
-- `delete` renames and does not sync: after a crash the directory may be back, a stray. A topic made anew under the same
-  name gets a directory of its own even so: the data directory is synced before.
+- No crash undoes a `create` or a `delete` that has returned: the data directory is synced, once for many of them inside
+  `one_sync`. What `partition.metadata` says is not synced, as in Kafka: the metadata store knows it, and the next start
+  writes it again.
 - Checkpoints are synced. A partition made anew is taken out of them first: it must not inherit the recovery point or
   the log start of the one that had its name.
 - After `close` every log is durable, and the marker says so; if one could not be closed there is no marker.
@@ -26,8 +24,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import Final
@@ -69,8 +68,8 @@ class LogStore:
         self._refused: dict[Key, Refused] = {}
         self._doomed = Doomed(disk)
         self._offsets = OffsetCheckpoints(directory)
-        self._renamed: set[Key] = set()  # whose directories were renamed since the data directory was last synced
         self._renames = count()
+        self._syncs_later = False  # inside `one_sync`
         self._is_loaded = False
         self._now_ms = 0  # as last told
 
@@ -200,21 +199,22 @@ class LogStore:
         try:
             if self._disk.exists(path):
                 self._rename(key, path, Kind.STRAY)
-            self._forget(key)
-            log = self._make(key, path, topic_id, settings)
+            self._offsets.forget(key, self._logs)
+            log = self._logs[key] = self._make(key, path, topic_id, settings)
         except OSError as error:
             raise KafkaError(Err.KAFKA_STORAGE_ERROR, f"Could not make {path}: {error.strerror}.") from error
-        self._logs[key] = log
         return log
 
     def _make(self, key: Key, path: str, topic_id: bytes, settings: LogSettings) -> Log:
         try:
             self._disk.make_directory(path)
             self._write_partition_metadata(path, topic_id)
-            return Log.open(self._disk, path, *key, settings, now_ms=self._now_ms, clean=True)
+            log = Log.open(self._disk, path, *key, settings, now_ms=self._now_ms, clean=True)
+            self._sync()
         except (OSError, KafkaError):
             self._disk.remove_tree(path)
             raise
+        return log
 
     def delete(self, topic: str, partition: int, now_ms: int) -> None:
         """The log is gone at once; its files go with `collect`, file.delete.delay.ms from now on. One that was refused
@@ -227,9 +227,25 @@ class LogStore:
         log.discard()
         try:
             path = self._rename(key, log.directory, Kind.DELETED)
+            self._doomed.add(path, now_ms + log.settings.file_delete_delay_ms)
+            self._sync()
         except OSError as error:
             raise KafkaError(Err.KAFKA_STORAGE_ERROR, f"Could not delete {log.directory}: {error.strerror}.") from error
-        self._doomed.add(path, now_ms + log.settings.file_delete_delay_ms)
+
+    @contextmanager
+    def one_sync(self) -> Iterator[None]:
+        """What is created and deleted inside is promised when the block ends, by one sync for all of it."""
+        self._syncs_later = True
+        try:
+            yield
+        finally:
+            self._syncs_later = False
+            try:
+                self._sync()
+            except OSError as error:
+                raise KafkaError(
+                    Err.KAFKA_STORAGE_ERROR, f"Could not sync {self.data_dir}: {error.strerror}."
+                ) from error
 
     def collect(self, now_ms: int) -> bool:
         """Delete some of the files that are due (doomed.py); True when more are waiting."""
@@ -241,15 +257,11 @@ class LogStore:
         unique = hashlib.sha256(seed.encode()).digest()[:16]
         new_path = os.path.join(self.data_dir, suffixed_name(topic, partition, unique, kind))
         self._disk.rename(path, new_path)
-        self._renamed.add(key)
         return new_path
 
-    def _forget(self, key: Key) -> None:
-        """Nothing of an earlier partition of this name may come back: neither its offsets nor its directory."""
-        self._offsets.forget(key, self._logs)
-        if key in self._renamed:
+    def _sync(self) -> None:
+        if not self._syncs_later:
             self._disk.sync_directory(self.data_dir)
-            self._renamed.clear()
 
     def _write_partition_metadata(self, path: str, topic_id: bytes) -> None:
         data = checkpoint.encode_partition_metadata(topic_id)
