@@ -121,9 +121,10 @@ class Call:
         work: Callable[[Cluster], Awaitable[T]],
         *,
         overrides: Mapping[str, str] | None = None,
+        defaults: Mapping[str, str] | None = None,
         many_records: bool = False,
     ) -> T:
         """Connects, does the work, disconnects (`reach.py`). Failures of the client become sentences."""
         from kq.cli.reach import run
 
-        return run(self, work, overrides=overrides, many_records=many_records)
+        return run(self, work, overrides=overrides, defaults=defaults, many_records=many_records)

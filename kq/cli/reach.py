@@ -24,12 +24,13 @@ def run(
     work: Callable[[Cluster], Awaitable[T]],
     *,
     overrides: Mapping[str, str] | None = None,
+    defaults: Mapping[str, str] | None = None,
     many_records: bool = False,
 ) -> T:
     """Connects, awaits `work`, disconnects. `many_records`: worth uvloop's import."""
     if call.verbose:
         _log_requests()
-    config = call.settings.client(overrides)
+    config = call.settings.client(overrides, defaults)
     check_client_settings(config, call)
 
     async def main() -> T:

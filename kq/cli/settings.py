@@ -56,10 +56,14 @@ class Settings:
         sourced = self.values.get(switch)
         return sourced is not None and sourced.value.lower() == "true"
 
-    def client(self, overrides: Mapping[str, str] | None = None) -> dict[str, str]:
-        """What `kq.client.connect` takes, secrets included. `overrides` are a command's own flags (`--acks`, `-z`)."""
+    def client(
+        self, overrides: Mapping[str, str] | None = None, defaults: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
+        """What `kq.client.connect` takes, secrets included. `overrides` are a command's own flags (`--acks`, `-z`),
+        which yield to -X alone; `defaults` are the command's and yield to whatever was said anywhere."""
         self._refuse_to_leak()
-        config = {name: _obtain(name, had) for name, had in self.values.items() if name not in SWITCHES}
+        config = dict(defaults or {})
+        config |= {name: _obtain(name, had) for name, had in self.values.items() if name not in SWITCHES}
         for name, value in (overrides or {}).items():
             if name not in self.values or self.values[name].layer != "flag":
                 config[name] = value
