@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,7 +46,7 @@ if phase == "create":
         for number in range(partitions):
             topic = f"topic-{number % 100}"
             log = store.create(topic, number // 100, topics[topic], LogSettings())
-            if number % 10 == 0:
+            if number % 25 == 0:
                 append(log, b"%d" % number)
             if number % 1000 == 0:
                 look()
@@ -53,14 +55,14 @@ if phase == "read":
     for number in range(partitions):
         log = store.get(f"topic-{number % 100}", number // 100)
         region = log.read(0, 1 << 20, end_offset=log.log_end_offset)
-        assert (region is None) == bool(number % 10), number
+        assert (region is None) == bool(number % 25), number
         assert region is None or str(number).encode() in region.read()
         if number % 1000 == 0:
             look()
 look()
 rss_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 started = time.perf_counter()
-store.close(clean=phase != "read")
+store.close(clean=phase == "create")
 close_s = time.perf_counter() - started
 look()
 print(json.dumps({
@@ -83,11 +85,19 @@ def phase(name: str, path: Path) -> dict[str, float]:
     return result
 
 
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """In memory where that can be had: making 30,000 files takes some real file systems half a minute."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
+        yield Path(name)
+
+
 @pytest.mark.slow
-def test_ten_thousand_partitions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    made = phase("create", tmp_path)
-    clean = phase("read", tmp_path)
-    killed = phase("scan", tmp_path)
+def test_ten_thousand_partitions(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = phase("create", place)
+    clean = phase("read", place)
+    killed = phase("scan", place)
     with capsys.disabled():
         print(
             f"\n{PARTITIONS} partitions: made in {made['create_s']:.1f} s, closed in {made['close_s']:.1f} s;"
