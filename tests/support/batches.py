@@ -1,0 +1,81 @@
+"""Record batches for tests of the engine, and a log to put them in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kq.engine.disk import Disk
+from kq.engine.log import Appended, Log
+from kq.engine.settings import LogSettings
+from kq.record.batch import BatchHeader, Record, encode_batch, iter_batches, parse_header
+from kq.record.compression import NONE
+
+DIRECTORY = "/data/t-0"
+NOW = 1_700_000_000_000
+
+
+def make(
+    count: int = 1,
+    *,
+    timestamp: int = NOW,
+    step: int = 0,
+    size: int = 40,
+    codec: int = NONE,
+    producer_id: int = -1,
+    epoch: int = -1,
+    sequence: int = -1,
+    transactional: bool = False,
+) -> memoryview:
+    """A batch as a producer sends it: `count` records, `step` ms apart."""
+    records = [Record(n, timestamp + n * step, None, bytes([65 + n % 26]) * size) for n in range(count)]
+    return memoryview(
+        encode_batch(
+            records,
+            codec=codec,
+            producer_id=producer_id,
+            producer_epoch=epoch,
+            base_sequence=sequence,
+            transactional=transactional,
+        )
+    )
+
+
+def marker(*, commit: bool, producer_id: int, epoch: int = 0, timestamp: int = NOW) -> memoryview:
+    key = bytes((0, 0, 0, int(commit)))
+    value = bytes((0, 0, 0, 0, 0, 7))
+    record = Record(0, timestamp, key, value)
+    return memoryview(
+        encode_batch([record], producer_id=producer_id, producer_epoch=epoch, transactional=True, control=True)
+    )
+
+
+def open_log(disk: Disk, settings: LogSettings | None = None, *, clean: bool = False, **known: int) -> Log:
+    """The log in DIRECTORY, which is made durable if it is not there."""
+    disk.make_directory(DIRECTORY)
+    disk.sync_directory("/")
+    disk.sync_directory("/data")
+    return Log.open(disk, DIRECTORY, "t", 0, settings or LogSettings(), now_ms=NOW, clean=clean, **known)
+
+
+def append(log: Log, batch: memoryview, *, leader_epoch: int = 0, now_ms: int = NOW) -> Appended:
+    return log.append(batch, parse_header(batch), leader_epoch=leader_epoch, now_ms=now_ms)
+
+
+def flush(log: Log) -> None:
+    under_way = log.begin_flush()
+    if under_way is not None:
+        under_way.run()
+        log.finish_flush(under_way)
+
+
+def read_all(log: Log, *, offset: int | None = None, max_bytes: int = 1 << 20) -> Iterator[tuple[BatchHeader, bytes]]:
+    """Every batch from `offset` to the end, by as many reads as it takes."""
+    offset = log.log_start_offset if offset is None else offset
+    while (region := log.read(offset, max_bytes, end_offset=log.log_end_offset)) is not None:
+        data = region.read()
+        end = offset
+        for position, header in iter_batches(data):
+            yield header, data[position : position + header.size]
+            end = header.next_offset
+        assert end > offset, "a read that does not go on"
+        offset = end
