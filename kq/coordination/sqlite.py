@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,9 +62,10 @@ class SqliteStore:
                 "put the data directory on a local disk."
             )
         self._lock = threading.RLock()
+        self._busy_timeout_s = busy_timeout_ms / 1000
         try:
             self._connection = sqlite3.connect(
-                self.path, timeout=busy_timeout_ms / 1000, isolation_level=None, check_same_thread=False
+                self.path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False
             )
         except sqlite3.Error as error:
             raise Unavailable(f"{self.path} cannot be opened: {error}.") from error
@@ -76,19 +78,35 @@ class SqliteStore:
 
     def _prepare(self) -> None:
         execute = self._connection.execute
-        execute("PRAGMA journal_mode=WAL")
+        self._enter_wal()
         execute("PRAGMA synchronous=FULL")
         execute("PRAGMA fullfsync=ON")
-        with self._transaction():
-            (version,) = execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                execute(_SCHEMA)
-                execute(f"PRAGMA application_id={APPLICATION_ID}")
-                execute(f"PRAGMA user_version={FORMAT_VERSION}")
-            elif version > FORMAT_VERSION:
-                raise Unavailable(
-                    f"{self.path} was written by a newer kq (format {version}, this one knows {FORMAT_VERSION})."
-                )
+        if self._format() == 0:
+            with self._transaction():
+                if self._format() == 0:  # another process may have been faster
+                    execute(_SCHEMA)
+                    execute(f"PRAGMA application_id={APPLICATION_ID}")
+                    execute(f"PRAGMA user_version={FORMAT_VERSION}")
+        if self._format() > FORMAT_VERSION:
+            raise Unavailable(
+                f"{self.path} was written by a newer kq (format {self._format()}, this one knows {FORMAT_VERSION})."
+            )
+
+    def _enter_wal(self) -> None:
+        """Only the first process on a new file changes its mode; meeting another one there, SQLite does not wait."""
+        give_up = time.monotonic() + self._busy_timeout_s
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                    raise
+                time.sleep(0.002)
+
+    def _format(self) -> int:
+        version: int = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        return version
 
     def get(self, path: str) -> Node | None:
         check_path(path)
