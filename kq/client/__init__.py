@@ -66,6 +66,7 @@ from kq.client.admin.types import (
     TopicPartition,
 )
 from kq.client.cluster import Cluster, connect
+from kq.client.consumer import Consumer
 from kq.client.errors import AuthenticationFailed, ConnectionLost, RequestTimedOut, Unreachable, UnsupportedRequest
 from kq.client.metadata import Broker, ClusterMetadata, Partition, Topic
 from kq.client.producer import Producer
@@ -89,6 +90,7 @@ __all__ = [
     "ConfigSource",
     "ConfigType",
     "ConnectionLost",
+    "Consumer",
     "Err",
     "KafkaError",
     "NewPartitions",

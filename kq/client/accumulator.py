@@ -10,6 +10,7 @@ Invariants
 from __future__ import annotations
 
 import asyncio
+import time
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
@@ -124,7 +125,7 @@ class Accumulator:
         self.used_bytes += size
         if batch.bytes >= self._batch_bytes:
             batch.closed = True
-        return Slice(batch.receipt, first, rows, columns.timestamps)
+        return Slice(batch.receipt, first, rows, batch.begun_ms if columns.timestamps is None else columns.timestamps)
 
     def finish(self, batch: Batch, piece: Piece) -> None:
         """The senders learn what became of the batch. Does nothing the second time."""
@@ -151,7 +152,7 @@ class Accumulator:
         now_s = self._loop.time()
         receipt = Receipt(queue.topic, queue.partition)
         self._places += 1
-        batch = Batch(receipt, (self._places,), now_s, now_s + self._timeout_s)
+        batch = Batch(receipt, (self._places,), time.time_ns() // 1_000_000, now_s, now_s + self._timeout_s)
         self.used_bytes += batch.bytes
         self.unresolved[receipt] = None
         queue.waiting.append(batch)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
+from operator import add
+from typing import cast
 
 from kq.client.delivery import Receipt
 from kq.client.outcomes import Numbers
 from kq.errors import KafkaError
 from kq.record.batch import Headers
 
-__all__ = ["BATCH_OVERHEAD", "Batch", "Columns", "record_bytes"]
+__all__ = ["BATCH_OVERHEAD", "Batch", "Columns", "Sizes", "record_bytes"]
 
 
 # Bytes of a record beside key, value and headers: lengths, attributes, deltas, with room for timestamps that lie apart.
@@ -20,14 +24,38 @@ BATCH_OVERHEAD = 61
 
 
 def record_bytes(value: bytes | None, key: bytes | None, headers: Headers) -> int:
-    size = RECORD_OVERHEAD + len(value or b"") + len(key or b"")
-    for name, content in headers:
-        size += HEADER_OVERHEAD + len(name) + len(content or b"")
-    return size
+    return RECORD_OVERHEAD + len(value or b"") + len(key or b"") + _header_bytes(headers)
+
+
+def _header_bytes(headers: Headers) -> int:
+    return sum(HEADER_OVERHEAD + len(name) + len(content or b"") for name, content in headers)
+
+
+def _lengths(column: Sequence[bytes | None]) -> list[int]:
+    return [len(field or b"") for field in column] if None in column else list(map(len, cast(list[bytes], column)))
+
+
+class Sizes:
+    """Estimated bytes of many records, as running totals: how many fit is one binary search, whatever their number."""
+
+    def __init__(self, payloads: Sequence[int]) -> None:
+        self.payloads = payloads  # bytes of each record beside RECORD_OVERHEAD
+        self._ends = list(accumulate(payloads, initial=0))
+
+    def total(self, start: int, stop: int) -> int:
+        return self._ends[stop] - self._ends[start] + (stop - start) * RECORD_OVERHEAD
+
+    def fitting(self, start: int, room: int) -> int:
+        """Up to where the records from `start` on take no more than `room`."""
+        places = range(start, len(self._ends))
+        return start + bisect_right(places, room, key=lambda stop: self.total(start, stop)) - 1
 
 
 class Columns:
-    """Records side by side; a column that no record needs is None. `timestamps` is one number when all are equal."""
+    """Records side by side; a column that no record needs is None.
+
+    `timestamps` is one number when all are equal, None for the time at which the batch they come into was begun.
+    """
 
     __slots__ = ("headers", "keys", "timestamps", "values")
 
@@ -36,7 +64,7 @@ class Columns:
         values: Sequence[bytes | None],
         keys: Sequence[bytes | None] | None = None,
         headers: Sequence[Headers] | None = None,
-        timestamps: int | Sequence[int] = -1,
+        timestamps: int | Sequence[int] | None = None,
     ) -> None:
         self.values = values
         self.keys = keys
@@ -50,7 +78,9 @@ class Columns:
             self.values[start:stop],
             None if self.keys is None else self.keys[start:stop],
             None if self.headers is None else self.headers[start:stop],
-            self.timestamps if isinstance(self.timestamps, int) else self.timestamps[start:stop],
+            self.timestamps
+            if self.timestamps is None or isinstance(self.timestamps, int)
+            else self.timestamps[start:stop],
         )
 
     def pick(self, rows: Sequence[int]) -> Columns:
@@ -58,30 +88,35 @@ class Columns:
             [self.values[row] for row in rows],
             None if self.keys is None else [self.keys[row] for row in rows],
             None if self.headers is None else [self.headers[row] for row in rows],
-            self.timestamps if isinstance(self.timestamps, int) else [self.timestamps[row] for row in rows],
+            self.timestamps
+            if self.timestamps is None or isinstance(self.timestamps, int)
+            else [self.timestamps[row] for row in rows],
         )
 
-    def sizes(self) -> list[int]:
-        """Estimated bytes of each record in a batch."""
-        if self.headers is None and self.keys is None and None not in self.values:
-            return list(map(RECORD_OVERHEAD.__add__, map(len, self.values)))  # type: ignore[arg-type]
-        count = len(self.values)
-        none: tuple[None, ...] = (None,) * count
-        keys, headers = self.keys or none, self.headers or ((),) * count
-        return list(map(record_bytes, self.values, keys, headers))
+    def payloads(self) -> list[int]:
+        """Bytes of each record's key, value and headers."""
+        payloads = _lengths(self.values)
+        if self.keys is not None:
+            payloads = list(map(add, payloads, _lengths(self.keys)))
+        if self.headers is not None:
+            payloads = list(map(add, payloads, map(_header_bytes, self.headers)))
+        return payloads
 
 
 class Batch:
     """`place` is its order among all batches of the producer; a part of a split batch sorts where the whole was."""
 
     __slots__ = (
-        "attempts", "bytes", "closed", "created_s", "deadline_s", "encoded", "first_row", "headers", "keys",
+        "attempts", "begun_ms", "bytes", "closed", "created_s", "deadline_s", "encoded", "first_row", "headers", "keys",
         "last_error", "numbers", "place", "receipt", "records", "resolved", "timestamps", "values", "woken",
     )  # fmt: skip
 
-    def __init__(self, receipt: Receipt, place: tuple[int, ...], created_s: float, deadline_s: float) -> None:
+    def __init__(
+        self, receipt: Receipt, place: tuple[int, ...], begun_ms: int, created_s: float, deadline_s: float
+    ) -> None:
         self.receipt = receipt
         self.place = place
+        self.begun_ms = begun_ms  # by the clock on the wall
         self.first_row = 0  # of the receipt's rows
         self.created_s = created_s
         self.deadline_s = deadline_s  # delivery.timeout.ms after creation
@@ -90,7 +125,7 @@ class Batch:
         self.values: list[bytes | None] = []
         self.keys: list[bytes | None] | None = None
         self.headers: list[Headers] | None = None
-        self.timestamps: int | list[int] = -1  # ms; one number as long as all are equal
+        self.timestamps: int | list[int] = begun_ms  # one number as long as all are equal
         self.closed = False  # takes no more records
         self.numbers: Numbers | None = None
         self.encoded: bytes | bytearray | None = None  # with these numbers
@@ -117,7 +152,9 @@ class Batch:
         self.receipt.expect(count)
         return first
 
-    def _add_timestamps(self, first: int, count: int, timestamps: int | Sequence[int]) -> None:
+    def _add_timestamps(self, first: int, count: int, timestamps: int | Sequence[int] | None) -> None:
+        if timestamps is None:
+            timestamps = self.begun_ms
         if not first:
             self.timestamps = timestamps if isinstance(timestamps, int) else list(timestamps)
         elif timestamps != self.timestamps or not isinstance(timestamps, int):
@@ -132,7 +169,7 @@ class Batch:
         return self._part(0, middle, size, 0), self._part(middle, self.records, self.bytes - size, 1)
 
     def _part(self, start: int, stop: int, size: int, nth: int) -> Batch:
-        part = Batch(self.receipt, (*self.place, nth), self.created_s, self.deadline_s)
+        part = Batch(self.receipt, (*self.place, nth), self.begun_ms, self.created_s, self.deadline_s)
         columns = Columns(self.values, self.keys, self.headers, self.timestamps).part(start, stop)
         self.receipt.expect(start - stop)  # they are counted again
         part.add(columns, 0)

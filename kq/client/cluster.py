@@ -86,7 +86,7 @@ class Cluster:
         self._cache = MetadataCache()
         self._asking = asyncio.Lock()
 
-    # -- life --------------------------------------------------------------------------------------------------------
+    # -- life -------------------------------------------------------------------------------------------------------
 
     async def bootstrap(self) -> None:
         """Learns the brokers from any bootstrap server, or raises why that cannot be done."""
@@ -105,7 +105,7 @@ class Cluster:
     async def close(self) -> None:
         await self._pool.close()
 
-    # -- metadata ----------------------------------------------------------------------------------------------------
+    # -- metadata ---------------------------------------------------------------------------------------------------
 
     @property
     def known(self) -> ClusterMetadata:
@@ -167,7 +167,7 @@ class Cluster:
                 learned.topics.setdefault(name, _missing(name))  # type: ignore[attr-defined]
         self._cache.merge(learned, all_topics=all_topics, now_ms=self._now_ms())
 
-    # -- connections -------------------------------------------------------------------------------------------------
+    # -- connections ------------------------------------------------------------------------------------------------
 
     async def connection(self, node: int, lane: Lane = COMMON) -> Connection:
         """To this broker; Unreachable when it cannot be reached, or the cluster has no such broker."""
@@ -199,7 +199,7 @@ class Cluster:
     async def close_lane(self, lane: Lane) -> None:
         await self._pool.close_lane(lane)
 
-    # -- requests ----------------------------------------------------------------------------------------------------
+    # -- requests ---------------------------------------------------------------------------------------------------
 
     async def request(
         self,

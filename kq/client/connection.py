@@ -72,7 +72,7 @@ class Connection(asyncio.BufferedProtocol):
         self.gate.set()
         self.closed = self._loop.create_future()  # done when the transport is gone
 
-    # -- what others ask ---------------------------------------------------------------------------------------------
+    # -- what others ask --------------------------------------------------------------------------------------------
 
     @property
     def in_flight(self) -> int:
@@ -164,9 +164,13 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.abort()
 
     def close(self) -> None:
+        """Ends the connection when what was written has left; whoever waits for an answer gets ConnectionLost."""
+        transport, self._transport = self._transport, None
         self.give_up(ConnectionLost(self.address, f"the connection to {self.address} was closed"))
+        if transport is not None:
+            transport.close()
 
-    # -- writing -----------------------------------------------------------------------------------------------------
+    # -- writing ----------------------------------------------------------------------------------------------------
 
     def _send(self, api: Api, version: int, message: Any) -> int:
         if self.lost is not None:
@@ -179,7 +183,7 @@ class Connection(asyncio.BufferedProtocol):
         self._transport.writelines(parts)
         return correlation_id
 
-    # -- asyncio's side ----------------------------------------------------------------------------------------------
+    # -- asyncio's side ---------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
@@ -230,7 +234,7 @@ class Connection(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         self._writable.set()
 
-    # -- idle connections --------------------------------------------------------------------------------------------
+    # -- idle connections -------------------------------------------------------------------------------------------
 
     def _watch_idle(self) -> None:
         """Closes the connection before the broker does (connections.max.idle.ms, 10 minutes there, 9 here)."""

@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from kq.client.accumulator import Accumulator, PartitionQueue
-from kq.client.batching import BATCH_OVERHEAD, Columns, record_bytes
+from kq.client.batching import BATCH_OVERHEAD, RECORD_OVERHEAD, Columns, Sizes, record_bytes
 from kq.client.cluster import Cluster
 from kq.client.delivery import Accepted, RecordTooLarge, Sent
 from kq.client.filling import Filler
@@ -161,25 +161,27 @@ class Producer:
         """Records by the column: `keys[i]`, `headers[i]` and `timestamps_ms[i]` belong to `values[i]`.
 
         Waits while buffer.memory is full. Records that are too large, or found no room within max.block.ms, come back
-        in `rejected`; all others are on their way when it returns. Without timestamps they all get the time of now.
+        in `rejected`; all others are on their way when it returns. Without timestamps they get the time at which their
+        batch was begun: at most linger.ms before now, unless the broker is slow.
         """
         self._check_open()
         if self._admitting is not None:
             await asyncio.shield(self._admitting)
         known = await self._topic(topic)
-        columns = Columns(values, keys, headers, _now_ms() if timestamps_ms is None else timestamps_ms)
-        sizes = columns.sizes()
-        if not sizes or self._too_large(max(sizes)) is None:
-            return await self._filler.many(known, columns, range(len(sizes)), sizes, partition)
+        columns = Columns(values, keys, headers, timestamps_ms)
+        payloads = columns.payloads()
+        if not payloads or self._too_large(RECORD_OVERHEAD + max(payloads)) is None:
+            return await self._filler.many(known, columns, range(len(payloads)), Sizes(payloads), partition)
         rejected: list[tuple[int, KafkaError]] = []
         rows: list[int] = []
-        for row, size in enumerate(sizes):
-            error = self._too_large(size)
+        for row, payload in enumerate(payloads):
+            error = self._too_large(RECORD_OVERHEAD + payload)
             if error is None:
                 rows.append(row)
             else:
                 rejected.append((row, error))
-        fitting = await self._filler.many(known, columns.pick(rows), rows, [sizes[row] for row in rows], partition)
+        sizes = Sizes([payloads[row] for row in rows])
+        fitting = await self._filler.many(known, columns.pick(rows), rows, sizes, partition)
         return Accepted(fitting.slices, rejected + fitting.rejected)
 
     async def room(self) -> None:

@@ -62,7 +62,7 @@ class Sender:
         self._hurried = 0  # how many wait for everything to be sent
         self._errands.start(self._run())
 
-    # -- what the producer asks --------------------------------------------------------------------------------------
+    # -- what the producer asks -------------------------------------------------------------------------------------
 
     def wake(self) -> None:
         """Something may be sent now that could not before."""
@@ -93,7 +93,7 @@ class Sender:
                 self._fail(queue, batch, gone)
         await self._cluster.close_lane(self._lane)
 
-    # -- the walk ----------------------------------------------------------------------------------------------------
+    # -- the walk ---------------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
         while True:
@@ -151,7 +151,7 @@ class Sender:
         cause = f" (last: {batch.last_error})" if batch.last_error else ""
         return KafkaError(Err.REQUEST_TIMED_OUT, waited + cause)
 
-    # -- requests ----------------------------------------------------------------------------------------------------
+    # -- requests ---------------------------------------------------------------------------------------------------
 
     def _send_to(self, node: int, queues: list[PartitionQueue]) -> None:
         connection = self._cluster.ready_connection(node, self._lane)
@@ -230,7 +230,7 @@ class Sender:
             topic.partitions.append(request.Partition(index=queue.partition, records=batch.encoded))
         return request(acks=self._acks, timeout_ms=self._settings.request_timeout_ms, topics=list(topics.values()))
 
-    # -- answers -----------------------------------------------------------------------------------------------------
+    # -- answers ----------------------------------------------------------------------------------------------------
 
     def _read(self, answer: Any, loads: list[_Load], *, by_id: bool) -> None:
         endpoints = [Broker(e.node_id, e.host, e.port, e.rack) for e in answer.node_endpoints]
@@ -314,7 +314,7 @@ class Sender:
         self._accumulator.finish(batch, Piece(batch.first_row, batch.records, NO_OFFSET, -1, error))
         self._accumulator.settle(queue)
 
-    # -- errands -----------------------------------------------------------------------------------------------------
+    # -- errands ----------------------------------------------------------------------------------------------------
 
     def _refresh(self, topic: str) -> None:
         self._errands.once(("metadata", topic), lambda: self._learn_leaders(topic))

@@ -1,0 +1,154 @@
+"""The consumer: partitions and places in, records out.
+
+    async with Consumer(cluster) as consumer:
+        consumer.assign({("orders", 0): EARLIEST, ("orders", 1): 4711}, stops={("orders", 1): 5000})
+        while not consumer.finished:
+            for fetched in await consumer.fetch():
+                handle(fetched.values())
+
+Rules
+- Records of one partition come in order, each once, from the place given up to the stop. Offsets may have gaps.
+- Only what counts comes: no control records, and under isolation.level=read_committed nothing of aborted or open
+  transactions.
+- `position` is behind what `fetch` has returned, not behind what has been read ahead. `seek`, `pause` and a new
+  `assign` drop what was read ahead.
+- A place that does not exist (any more) moves by auto.offset.reset; with `none` it is an error of that partition.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Self
+
+from kq.client.admin.types import EARLIEST, LATEST, TopicPartition
+from kq.client.cluster import Cluster
+from kq.client.fetched import Fetched
+from kq.client.fetcher import Fetcher
+from kq.client.housekeeper import Housekeeper
+from kq.client.reading import Reader, Watermarks
+from kq.client.settings import ClientSettings
+from kq.errors import Err, KafkaError
+
+__all__ = ["Consumer"]
+
+
+class Consumer:
+    """Made inside a running event loop. `settings` replace the cluster's for this consumer."""
+
+    def __init__(self, cluster: Cluster, settings: ClientSettings | None = None) -> None:
+        self._readers: dict[TopicPartition, Reader] = {}
+        self._news = asyncio.Event()
+        self._fetcher = Fetcher(cluster, settings or cluster.settings, self._readers, self._news.set, self._wake)
+        self._housekeeper = Housekeeper(cluster, settings or cluster.settings, self._readers, self._fetcher)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # -- what to read --
+
+    def assign(
+        self, places: Mapping[TopicPartition, int], *, stops: Mapping[TopicPartition, int] | None = None
+    ) -> None:
+        """Reads these partitions from these offsets, or from EARLIEST or LATEST, and no others.
+
+        At an offset in `stops` a partition ends: the record there is not read. A partition that was read already and is
+        named with the same place goes on where it is only if `seek` says so: it begins anew.
+        """
+        for reader in self._readers.values():
+            reader.turn += 1  # whatever is under way for it is nobody's any more
+        self._readers.clear()
+        stops = stops or {}
+        for (topic, partition), place in places.items():
+            self._readers[topic, partition] = Reader(topic, partition, _checked(place), stops.get((topic, partition)))
+        self._wake()
+
+    @property
+    def assigned(self) -> list[TopicPartition]:
+        return list(self._readers)
+
+    def seek(self, partition: TopicPartition, place: int) -> None:
+        """The next record is the one at this offset; also after an error of the partition."""
+        self._reader(partition).move(_checked(place))
+        self._wake()
+
+    def pause(self, partitions: Iterable[TopicPartition]) -> None:
+        """Nothing comes from these until `resume`."""
+        for partition in partitions:
+            reader = self._reader(partition)
+            if not reader.paused:
+                reader.paused = True
+                if reader.position is not None:
+                    reader.move(reader.position)
+
+    def resume(self, partitions: Iterable[TopicPartition]) -> None:
+        for partition in partitions:
+            self._reader(partition).paused = False
+        self._wake()
+
+    # -- where it is --
+
+    def position(self, partition: TopicPartition) -> int | None:
+        """The next offset that `fetch` will return; None until EARLIEST or LATEST has been looked up."""
+        return self._reader(partition).position
+
+    def watermarks(self, partition: TopicPartition) -> Watermarks:
+        """Where the partition begins and ends, as of the last answer about it."""
+        return self._reader(partition).watermarks
+
+    @property
+    def finished(self) -> bool:
+        """Every partition has reached its stop, or has ended in an error."""
+        return all(reader.finished for reader in self._readers.values())
+
+    @property
+    def trouble(self) -> KafkaError | None:
+        """Why nothing comes at the moment, while a broker cannot be asked; it is being tried again."""
+        return self._fetcher.trouble
+
+    # -- records --
+
+    async def fetch(self, timeout_ms: float | None = None) -> list[Fetched]:
+        """All that has come since the last call; waits until there is something, or so long.
+
+        Empty when time is over, when nothing is assigned, or when all is finished. Raises what concerns all partitions
+        (the user was refused); errors of single ones come as Fetched with an error.
+        """
+        try:
+            async with asyncio.timeout(None if timeout_ms is None else timeout_ms / 1000):
+                while True:
+                    self._news.clear()
+                    fetched = self._fetcher.take()
+                    if self._fetcher.fatal is not None and not fetched:
+                        raise self._fetcher.fatal
+                    if fetched or self.finished:
+                        return fetched
+                    await self._news.wait()
+        except TimeoutError:
+            return []
+
+    async def close(self) -> None:
+        await self._housekeeper.close()
+        await self._fetcher.close()
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._housekeeper.wake()
+
+    def _reader(self, partition: TopicPartition) -> Reader:
+        reader = self._readers.get(partition)
+        if reader is None:
+            raise KafkaError(Err.INVALID_REQUEST, f"{partition[0]}:{partition[1]} is not assigned to this consumer")
+        return reader
+
+
+def _checked(place: int) -> int:
+    if place >= 0 or place in {EARLIEST, LATEST}:
+        return place
+    raise KafkaError(Err.INVALID_REQUEST, f"{place} is not an offset, nor EARLIEST or LATEST")
