@@ -114,7 +114,8 @@ class PartitionState(NamedTuple):
     def decode(cls, data: bytes) -> PartitionState:
         try:
             content = json.loads(data)
-            return cls(content["leader"], content["leader_epoch"], tuple(content["isr"]), content["controller_epoch"])
+            leader, leader_epoch = int(content["leader"]), int(content["leader_epoch"])
+            return cls(leader, leader_epoch, tuple(map(int, content["isr"])), int(content["controller_epoch"]))
         except (ValueError, KeyError, TypeError) as error:
             raise BadNode("a partition's state", data) from error
 
@@ -180,7 +181,7 @@ class ProducerIdBlock(NamedTuple):
     def decode(cls, data: bytes) -> ProducerIdBlock:
         try:
             content = json.loads(data)
-            return cls(content["broker"], int(content["block_start"]), int(content["block_end"]))
+            return cls(int(content["broker"]), int(content["block_start"]), int(content["block_end"]))
         except (ValueError, KeyError, TypeError) as error:
             raise BadNode("a block of producer ids", data) from error
 
@@ -234,7 +235,7 @@ def _by_partition(replicas: Mapping[int, tuple[int, ...]]) -> dict[str, list[int
 
 
 def _partitions(content: Mapping[str, list[int]]) -> dict[int, tuple[int, ...]]:
-    return {int(partition): tuple(brokers) for partition, brokers in content.items()}
+    return {int(partition): tuple(map(int, brokers)) for partition, brokers in content.items()}
 
 
 def _endpoint(text: str, protocols: Mapping[str, str]) -> Endpoint:
