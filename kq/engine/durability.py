@@ -84,22 +84,30 @@ class Durability:
 
     def begin(self, active: Segment, log_end_offset: int, epochs: tuple[EpochEntry, ...]) -> Flush | None:
         """A flush of all there is; None when that is durable, or a flush is under way. OSError: it could not begin."""
-        if self._flush is not None or not (
-            self._rolled
-            or active.synced_size < active.size
-            or self.recovery_point < log_end_offset
-            or self._changes_synced < self._changes
-        ):
+        if self._flush is not None or self._is_durable(active, log_end_offset):
             return None
         self._flush = self._make(active, log_end_offset, epochs, is_last=False)
         self._waiting_since_ms = None
         return self._flush
 
-    def begin_last(self, active: Segment, log_end_offset: int, epochs: tuple[EpochEntry, ...]) -> Flush:
-        """The log is closed: the indexes of the segment that grew belong to it too."""
+    def begin_last(self, active: Segment, log_end_offset: int, epochs: tuple[EpochEntry, ...]) -> Flush | None:
+        """The log is closed: also the indexes of the segment that grew. None when the last close did all this."""
         self.cancel()
-        self._flush = self._make(active, log_end_offset, epochs, is_last=True)
-        return self._flush
+        is_idle = (
+            active.indexed_size == active.size and epochs == self._epochs_in_file and not self._snapshots.waiting()
+        )
+        if is_idle and self._is_durable(active, log_end_offset):
+            return None
+        active.seal()
+        return self._make(active, log_end_offset, epochs, is_last=True)
+
+    def _is_durable(self, active: Segment, log_end_offset: int) -> bool:
+        return (
+            not self._rolled
+            and active.synced_size == active.size
+            and self.recovery_point == log_end_offset
+            and self._changes_synced == self._changes
+        )
 
     def _make(self, active: Segment, log_end_offset: int, epochs: tuple[EpochEntry, ...], *, is_last: bool) -> Flush:
         covered = [Covered(segment, segment.size, True) for segment in self._rolled]
@@ -126,8 +134,10 @@ class Durability:
             self._flush = None
         if flush.cancelled or flush.error is not None:
             return
-        for segment, size, _ in flush.covered:
+        for segment, size, with_indexes in flush.covered:
             segment.synced_size = size
+            if with_indexes:
+                segment.indexed_size = size
         sealed = [segment for segment, _, with_indexes in flush.covered if with_indexes]
         self._rolled = [segment for segment in self._rolled if segment not in sealed]
         self._snapshots.note_written(flush.files)

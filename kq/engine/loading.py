@@ -239,7 +239,13 @@ class Loader:
         epochs.truncate_from_start(start)
         producers.truncate_before(start)
         active = segments[-1]
-        active.synced_size = active.size if self._clean else 0
+        if self._clean:
+            active.synced_size = active.size
+            reindexed = any(isinstance(step, Reindex) and step.base_offset == active.base_offset for step in plan.steps)
+            active.indexed_size = -1 if reindexed else active.size
+        for segment in segments:
+            for file in segment.files:
+                file.close()  # ten thousand partitions are opened one after the other, few are used soon
         return Loaded(
             segments=segments,
             log_start_offset=start,

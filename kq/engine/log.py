@@ -1,7 +1,7 @@
 """The log of one partition: a row of segments of which the last grows.
 
-One thread calls everything here, with two exceptions: `Flush.run` and `collect_deleted` are for other threads, and so
-may be `find_by_time` and `find_max_timestamp`, which decompress a batch, as long as nothing truncates the log meanwhile.
+One thread calls everything here, with these exceptions: `Flush.run` and `collect_deleted` are for other threads, and so
+may be `find_by_time` and `find_max_timestamp`, which decompress a batch, while nothing truncates the log.
 The row of segments is an immutable tuple that is swapped as a whole.
 
 What is promised:
@@ -22,7 +22,7 @@ from typing import Final, NamedTuple, NoReturn
 from kq.engine import inspect, lookup, reading, retention, truncation
 from kq.engine.disk import Disk
 from kq.engine.durability import Durability
-from kq.engine.epochs import EpochCache
+from kq.engine.epochs import EpochCache, EpochEntry
 from kq.engine.flush import Flush
 from kq.engine.loading import Loaded, Loader
 from kq.engine.lookup import TimestampOffset
@@ -292,9 +292,15 @@ class Log:
         """Of everything that was appended until now; None when it is durable already or a flush is under way."""
         self._refuse_if_failed()
         try:
-            return self._durability.begin(self._segments[-1], self.log_end_offset, self._epochs.entries)
+            return self._durability.begin(self._segments[-1], self.log_end_offset, self._epochs_to_keep())
         except OSError as error:
             raise self._storage_error("write the indexes in", self.directory, error) from error
+
+    def _epochs_to_keep(self) -> tuple[EpochEntry, ...]:
+        """Those that have batches: an epoch without any may be forgotten by a restart. So the files of idle partitions
+        need not be written again each time a broker starts."""
+        entries = self._epochs.entries
+        return entries if not entries or entries[-1].start_offset < self.log_end_offset else entries[:-1]
 
     def finish_flush(self, flush: Flush) -> None:
         """Take note of what `flush.run` has done; KafkaError(KAFKA_STORAGE_ERROR) if it failed: so has the log then."""
@@ -408,16 +414,15 @@ class Log:
         KafkaError(KAFKA_STORAGE_ERROR) when that was not possible: the stop is not a clean one then."""
         self._durability.cancel()
         self._refuse_if_failed()
-        active = self._segments[-1]
-        if self._snapshots.newest_offset < self.log_end_offset:
+        if self._snapshots.newest_offset < self.log_end_offset > 0:
             self._snapshots.add(self.log_end_offset, self.producers)
         try:
-            active.seal()
-            flush = self._durability.begin_last(active, self.log_end_offset, self._epochs.entries)
+            flush = self._durability.begin_last(self._segments[-1], self.log_end_offset, self._epochs_to_keep())
         except OSError as error:
             raise self._storage_error("write the indexes in", self.directory, error) from error
-        flush.run()
-        self.finish_flush(flush)
+        if flush is not None:
+            flush.run()
+            self.finish_flush(flush)
         self.failed = f"{self.topic}-{self.partition} is closed."
         for segment in self._segments:
             for file in segment.files:

@@ -22,7 +22,7 @@ MAX_RELATIVE_OFFSET: Final = 2**31 - 1
 class Segment(SegmentReader):
     """Written by the one thread that owns the log."""
 
-    __slots__ = ("_since_entry", "created_ms", "synced_size")
+    __slots__ = ("_since_entry", "created_ms", "indexed_size", "synced_size")
 
     def __init__(
         self,
@@ -50,6 +50,7 @@ class Segment(SegmentReader):
             txn_size=txn_size,
         )
         self.synced_size = 0  # bytes of the log that a sync of ours has covered
+        self.indexed_size = -1  # size of the log when it was sealed and its indexes synced; -1: not known to be
         self.created_ms = now_ms  # stands in for the age of a segment whose batches have no timestamps
         self._since_entry = 0  # bytes since the last index entry; counted anew after a restart, as Kafka does
 
@@ -136,6 +137,7 @@ class Segment(SegmentReader):
         self.log.truncate(place.position)
         self.size = place.position
         self.synced_size = min(self.synced_size, self.size)
+        self.indexed_size = -1
         relative = offset - self.base_offset
         self.index.truncate(_entries_below(self.index, relative, 0))
         self.time_index.truncate(_entries_below(self.time_index, relative, 1))
