@@ -1,0 +1,1 @@
+"""kq beside Apache Kafka: the same clients, the same minutes, one table. `python -m bench --help`."""
