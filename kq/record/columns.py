@@ -17,7 +17,7 @@ from __future__ import annotations
 import struct
 from bisect import bisect_left
 from functools import cache
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from kq.record import strides, varint
 from kq.record.batch import BatchHeader, Headers, decode_headers, decode_record, parse_header, records_section
@@ -82,13 +82,14 @@ def read_values(batch: Readable, *, limit: int, start: int = 0, stop: int = MAX_
 def read_joined(
     batch: Readable, delimiter: bytes, *, limit: int, start: int = 0, stop: int = MAX_OFFSET
 ) -> tuple[bytes, int]:
-    """The same values, each followed by `delimiter`, in one piece, null as nothing; and how many there are."""
+    """The same values, each followed by `delimiter` and null as nothing, in one piece; and how many there are."""
     values = read_values(batch, limit=limit, start=start, stop=stop)
-    if not values:
-        return b"", 0
-    if None in values:
-        values = [value or b"" for value in values]
-    return delimiter.join(cast(list[bytes], values)) + delimiter, len(values)
+    count = len(values)
+    values.append(b"")  # so that a delimiter comes last
+    try:
+        return delimiter.join(values), count  # type: ignore[arg-type]
+    except TypeError:  # nulls
+        return delimiter.join([value or b"" for value in values]), count
 
 
 def read_columns(batch: Readable, *, limit: int, start: int = 0, stop: int = MAX_OFFSET) -> Columns:
@@ -112,7 +113,7 @@ def _walk(section: bytes, header: BatchHeader, columns: Columns, *, values_only:
     pos, size, most = 0, len(section), _FEW
     while pos < size:
         try:
-            for _ in range(most):
+            for _ in range(max(1, min(most, header.record_count - len(columns.values)))):
                 length, eight = _LONG(section, pos)
                 body = pos + 3
                 if length & 0x80 == 0:
@@ -155,7 +156,7 @@ def _walk(section: bytes, header: BatchHeader, columns: Columns, *, values_only:
                 record, pos = decode_record(section, pos, header)
                 for column, field in zip(columns, record, strict=True):
                     column.append(field)  # type: ignore[attr-defined]
-        if values_only:
+        if values_only and pos < size:
             run, pos = strides.cut(section, pos, columns.values)
             columns.values.extend(run)
             most = _FEW if run else _MANY
