@@ -238,16 +238,18 @@ class Broker:
         return slots
 
     def _make_missing(self, wanted: Sequence[tuple[str, int]], topic_id: bytes, settings: LogSettings) -> None:
-        for name, index in wanted:
-            if self.logs.get(name, index) is None and self.logs.refusal(name, index) is None:
-                try:
-                    self.logs.create(name, index, topic_id, settings, now_ms=self.now_ms())
-                except KafkaError as error:
-                    log.error("%s:%d has no log: %s", name, index, error)
+        with self.logs.one_sync():
+            for name, index in wanted:
+                if self.logs.get(name, index) is None and self.logs.refusal(name, index) is None:
+                    try:
+                        self.logs.create(name, index, topic_id, settings, now_ms=self.now_ms())
+                    except KafkaError as error:
+                        log.error("%s:%d has no log: %s", name, index, error)
 
     def remove_logs(self, topic: str, count: int) -> None:
-        for index in range(count):
-            self.logs.delete(topic, index, self.now_ms())
+        with self.logs.one_sync():
+            for index in range(count):
+                self.logs.delete(topic, index, self.now_ms())
 
     # settings
 

@@ -86,6 +86,9 @@ class Connection:
     # in
 
     def _on_readable(self) -> None:
+        if self._server.is_over_budget(self):  # asked before the buffer grows: together they overshoot by one growth
+            self._server.pause_for_budget(self)
+            return
         try:
             received = self._sock.recv_into(self._frames.get_buffer())
         except (BlockingIOError, InterruptedError):
@@ -141,7 +144,7 @@ class Connection:
             self._server.budget_changed(self, held - before)
         if self._queue and (self._waiting is not None or self._out):
             self.pause_reading()
-        elif not self._server.is_over_budget(self):
+        else:
             self.resume_reading()
 
     # requests
@@ -269,6 +272,6 @@ class Connection:
         self._out.clear()
         self._queue.clear()
         self._sock.close()
+        self._server.has_closed(self, reason)
         self._server.budget_changed(self, -self._budgeted)
         self._budgeted = 0
-        self._server.has_closed(self, reason)

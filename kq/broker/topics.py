@@ -176,8 +176,12 @@ class Topics:
             if doomed:
                 await broker.in_metadata_thread(broker.catalog.delete_topics, doomed)
                 for topic in doomed:
-                    await self._discard(topic)
-                await broker.in_metadata_thread(broker.catalog.finish_deletions, [t.name for t in doomed])
+                    try:
+                        await self._discard(topic)
+                    except KafkaError as error:  # it stays pending: the next start finishes it
+                        failures[topic.name] = error
+                gone = [topic.name for topic in doomed if topic.name not in failures]
+                await broker.in_metadata_thread(broker.catalog.finish_deletions, gone)
             return failures
 
     async def _discard(self, topic: TopicImage) -> None:
@@ -188,7 +192,7 @@ class Topics:
             if partition is not None:
                 broker.parking.complete(broker.parking.waits.wake(partition))
                 await broker.flusher.drain(partition)
-        await asyncio.to_thread(broker.remove_logs, topic.name, len(topic.partitions))
+        await broker.in_metadata_thread(broker.remove_logs, topic.name, len(topic.partitions))
         log.info("topic %s deleted", topic.name)
 
     async def set_settings(self, topic: TopicImage, settings: Mapping[str, str]) -> None:
@@ -207,7 +211,7 @@ class Topics:
         broker = self._broker
         for topic in topics:
             have = broker.partitions.of_topic(topic.name)
-            new = await asyncio.to_thread(broker.open_partitions, topic, len(have))
+            new = await broker.in_metadata_thread(broker.open_partitions, topic, len(have))
             broker.partitions.put(topic.name, topic.id, [*have, *new])
         broker.image = broker.image.with_topics(*topics)
 

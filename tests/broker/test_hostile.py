@@ -1,0 +1,212 @@
+"""Slow, greedy, silent and lying clients (FAULTS.md): memory stays bounded, and everybody else is served."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import socket
+import struct
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kq.errors import Err
+from kq.record.batch import Record, encode_batch
+from kq.testing import Broker
+from kq.wire.apis.fetch import FETCH
+from kq.wire.apis.metadata import METADATA
+from kq.wire.apis.produce import PRODUCE
+from kq.wire.frame import request_parts
+from tests.support.wire import Closed, Wire
+
+MB = 1 << 20
+
+
+def rss_bytes(broker: Broker) -> int:
+    pages = int(Path(f"/proc/{broker.pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGESIZE")
+
+
+def is_served(broker: Broker) -> bool:
+    with Wire(broker.bootstrap, timeout_s=5) as wire:
+        return len(wire.call(METADATA, 12, METADATA.Request(topics=[])).brokers) == 1
+
+
+@pytest.fixture(autouse=True)
+def _everybody_else_is_served(broker: Broker) -> Iterator[None]:
+    yield
+    assert broker.running, broker.log_tail()
+    assert is_served(broker)
+
+
+def status(broker: Broker) -> Any:
+    with urllib.request.urlopen(f"{broker.admin}/v1/status") as page:
+        return json.load(page)
+
+
+def connect(broker: Broker) -> socket.socket:
+    host, port = broker.bootstrap.rsplit(":", 1)
+    return socket.create_connection((host, int(port)), 5)
+
+
+def test_announced_sizes_cost_nothing(broker: Broker) -> None:
+    """50 connections announce 90 MB each and send 1 KB of it; Apache Kafka with 1 GB of heap serves nobody then."""
+    status(broker)  # the status server's imports are done
+    before = rss_bytes(broker)
+    attackers = [connect(broker) for _ in range(50)]
+    for attacker in attackers:
+        attacker.sendall(struct.pack(">i", 90 * 1000 * 1000) + bytes(1024))
+    time.sleep(0.3)
+    assert is_served(broker)
+    assert rss_bytes(broker) - before < 4 * MB
+    for attacker in attackers:
+        attacker.close()
+
+
+@pytest.mark.parametrize("size", [-1, -(2**31), 2**31 - 1, 100 * MB + 1])
+def test_a_size_that_cannot_be_closes_the_connection(wire: Wire, size: int) -> None:
+    wire.send_bytes(struct.pack(">i", size) + b"xxxx")
+    assert wire.is_closed()
+
+
+@pytest.mark.parametrize(
+    "greeting",
+    [
+        b"GET / HTTP/1.1\r\nHost: kafka\r\n\r\n",
+        bytes.fromhex("1603010200010001fc0303") + bytes(512),  # a TLS ClientHello
+        b"\0\0\0\0",
+        b"\0\0\0\x04abcd",
+        bytes(range(255, -1, -1)),
+    ],
+    ids=["http", "tls", "empty frame", "half a header", "counting down"],
+)
+def test_other_protocols_are_hung_up_on(wire: Wire, greeting: bytes) -> None:
+    wire.send_bytes(greeting)
+    assert wire.is_closed()
+
+
+def test_garbage_in_every_api_closes_or_answers(broker: Broker) -> None:
+    seed = 20261122
+    chance = random.Random(seed)
+    for key in range(93):
+        for _ in range(6):
+            with Wire(broker.bootstrap) as wire:
+                head = struct.pack(">hhih", key, chance.randrange(14), 1, -1)
+                wire.send_frame(head + chance.randbytes(chance.randrange(200)))
+                wire.socket.settimeout(0.05)
+                try:
+                    wire.receive_frame()
+                except (Closed, TimeoutError):
+                    continue
+    assert broker.running, f"seed {seed}"
+
+
+def test_a_request_sent_byte_by_byte_is_answered(wire: Wire) -> None:
+    frame = b"".join(request_parts(METADATA, 12, 1, "slow", METADATA.Request(topics=[])))
+    for i in range(len(frame)):
+        wire.send_bytes(frame[i : i + 1])
+    assert wire.receive_frame()
+
+
+def test_pipelined_requests_are_answered_in_order(wire: Wire) -> None:
+    for version in (0, 12, 5, 9, 1):
+        wire.send(METADATA, version, METADATA.Request(topics=[]))
+    for _ in range(5):
+        wire.receive()  # asserts the correlation id
+
+
+def test_who_does_not_read_does_not_fill_the_broker(broker: Broker, make_topic: Callable[..., str]) -> None:
+    """A client pipelines fetches of 8 MB and reads nothing: answers stay in files, requests in its own buffers."""
+    topic = make_topic()
+    with Wire(broker.bootstrap) as wire:
+        batch = encode_batch([Record(0, int(time.time() * 1000), None, bytes(1_000_000))])
+        part = PRODUCE.Request.Partition(index=0, records=bytes(batch))
+        for _ in range(8):
+            answer = wire.call(
+                PRODUCE, 9, PRODUCE.Request(acks=1, topics=[PRODUCE.Request.Topic(name=topic, partitions=[part])])
+            )
+            assert answer.topics[0].partitions[0].error_code == 0
+    before = rss_bytes(broker)
+    lazy = [Wire(broker.bootstrap) for _ in range(20)]
+    wanted = FETCH.Request.Partition(index=0, partition_max_bytes=50 * MB)
+    request = FETCH.Request(max_wait_ms=0, topics=[FETCH.Request.Topic(name=topic, partitions=[wanted])])
+    for wire in lazy:
+        for _ in range(50):
+            wire.send(FETCH, 12, request)
+    time.sleep(0.5)
+    assert is_served(broker)
+    assert rss_bytes(broker) - before < 16 * MB
+    for wire in lazy:
+        wire.socket.close()
+
+
+@pytest.mark.slow
+def test_large_requests_share_a_budget_and_the_stalled_ones_go() -> None:
+    """32 MB in flight are allowed; 40 clients send 2 MB each of 4 MB requests and stop. Small requests are served all
+    the while, and a large one is as soon as the stalled ones are thrown out."""
+    settings = {"kq.request.bytes.in.flight": str(32 * MB)}
+    with Broker(settings) as broker:
+        status(broker)
+        before = rss_bytes(broker)
+        attackers = [connect(broker) for _ in range(40)]
+        for attacker in attackers:
+            attacker.setblocking(False)
+        for number in range(9):
+            for attacker in attackers:
+                data = struct.pack(">i", 4 * MB) if number == 0 else bytes(MB // 4)
+                with suppress(BlockingIOError, ConnectionError):
+                    attacker.send(data)
+            time.sleep(0.05)
+        assert is_served(broker)
+        assert rss_bytes(broker) - before < 1.5 * 32 * MB
+        with Wire(broker.bootstrap, timeout_s=40) as wire:
+            large = bytes(encode_batch([Record(0, 0, None, bytes(3 * MB))]))
+            part = PRODUCE.Request.Partition(index=0, records=large)
+            topics = [PRODUCE.Request.Topic(name="nowhere", partitions=[part])]
+            answer = wire.call(PRODUCE, 9, PRODUCE.Request(acks=1, topics=topics))
+            assert answer.topics[0].partitions[0].error_code == Err.UNKNOWN_TOPIC_OR_PARTITION
+        for attacker in attackers:
+            attacker.close()
+
+
+def test_connections_that_never_speak_give_way() -> None:
+    with Broker({"max.connections": "20"}) as broker:
+        silent = [connect(broker) for _ in range(40)]
+        time.sleep(0.2)
+        with Wire(broker.bootstrap) as wire:
+            assert wire.call(METADATA, 12, METADATA.Request(topics=[])).brokers
+            more = [connect(broker) for _ in range(40)]
+            time.sleep(0.2)
+            assert wire.call(METADATA, 12, METADATA.Request(topics=[])).brokers, "whoever speaks stays"
+        for one in silent + more:
+            one.close()
+
+
+def test_idle_connections_are_closed() -> None:
+    with Broker({"connections.max.idle.ms": "500"}) as broker, Wire(broker.bootstrap) as wire:
+        assert wire.call(METADATA, 12, METADATA.Request(topics=[])).brokers
+        assert wire.is_closed(within_s=5)
+
+
+def test_a_client_that_hangs_up_in_mid_fetch_is_forgotten(broker: Broker, make_topic: Callable[..., str]) -> None:
+    topic = make_topic()
+    wanted = FETCH.Request.Partition(index=0, partition_max_bytes=MB)
+    request = FETCH.Request(
+        max_wait_ms=60_000, min_bytes=1, topics=[FETCH.Request.Topic(name=topic, partitions=[wanted])]
+    )
+    for _ in range(20):
+        with Wire(broker.bootstrap) as wire:
+            wire.send(FETCH, 12, request)
+            time.sleep(0.01)
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        if status(broker)["fetches_waiting"] == 0:
+            return
+        time.sleep(0.05)
+    pytest.fail("fetches of clients that are gone still wait")
