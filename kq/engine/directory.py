@@ -150,7 +150,10 @@ def _directory_id(path: str, node_id: int, cluster_id: str) -> str:
 
 def _write_pid(disk: Disk, lock_path: str) -> None:
     """In place: a file put in its stead would be another file, without the lock."""
-    file = disk.open(lock_path)
+    try:
+        file = disk.create(lock_path)
+    except FileExistsError:  # the usual case: it is the file that was locked
+        file = disk.open(lock_path)
     try:
         file.truncate(0)
         file.write(0, b"%d\n" % os.getpid())

@@ -301,8 +301,8 @@ class LogStore:
 
 
 def _close_log(log: Log) -> str:
-    """What went wrong; empty if nothing. A log in which nothing was ever written has nothing to make durable either: not
-    even the name of its file, for an empty directory is an empty log too. Most of many partitions are like that."""
+    """What went wrong; empty if nothing. A log that never held anything has nothing to make durable, not even the name
+    of its file: an empty directory is an empty log too. Of many partitions most are like that."""
     if log.log_end_offset == 0 and not log.failed:
         log.discard()
         return ""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 PARTITIONS = 10_000
-OPEN_FILES = 512
+OPEN_FILES = 128
 
 # Each phase in a process of its own, so that memory and descriptors are those of the store alone.
 PHASE = """
