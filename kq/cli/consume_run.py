@@ -23,6 +23,7 @@ from kq.errors import Err
 if TYPE_CHECKING:
     from kq.cli.call import Call
     from kq.client import Cluster, TopicPartition
+    from kq.client.fetched import Fetched
 
 END = Position(Base.END)
 
@@ -71,7 +72,7 @@ def run(call: Call, order: Order) -> None:
             await _Run(cluster, call, order, span, printing, outlet).run()
 
     try:
-        call.run(work, defaults={"isolation.level": "read_committed"}, many_records=True)
+        call.run(work, defaults={"isolation.level": "read_committed", "auto.offset.reset": "earliest"}, many_records=True)
     except KeyboardInterrupt:
         if not follows:
             raise
@@ -91,6 +92,7 @@ class _Run:
         self._outlet = outlet
         self._left = order.count
         self._shown = 0
+        self._next: dict[TopicPartition, int] = {}
 
     async def run(self) -> None:
         call, order = self._call, self._order
@@ -102,12 +104,12 @@ class _Run:
         for problem in measures.problems:
             call.warn(problem)
         starts, stops = await self._places(measures)
-        self._warn_of_gone(starts, measures)
+        self._warn_of_moved(starts)
         await self._outlet.write(self._printing.head())
         if self._left == 0:
             return
         open_pairs = {pair: start for pair, start in starts.items() if pair not in stops or start < stops[pair]}
-        silence = Silence(self._cluster, call, [topic.name for topic in topics], list(starts), follows=not stops)
+        silence = Silence(self._cluster, call, [topic.name for topic in topics], list(open_pairs), follows=not stops)
         if stops and not open_pairs:
             await silence.report_held(measures)
         else:
@@ -118,23 +120,20 @@ class _Run:
     async def _places(self, measures: Measures) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
         """Where each partition begins, and where it ends for this run."""
         starts = await resolve(self._cluster, self._span.start, measures)
-        if self._span.start.base is Base.OFFSET:  # an offset that does not exist yet is waited for
-            starts = {pair: max(start, self._beyond(pair, measures)) for pair, start in starts.items()}
         if self._span.stop is None:
             return starts, {}
         stops = await resolve(self._cluster, self._span.stop, measures)
         return starts, stops
 
-    def _beyond(self, pair: TopicPartition, measures: Measures) -> int:
-        end = measures.partitions[pair].end
-        return self._span.start.value if end is not None and self._span.start.value > end else 0
-
-    def _warn_of_gone(self, starts: dict[TopicPartition, int], measures: Measures) -> None:
+    def _warn_of_moved(self, starts: dict[TopicPartition, int]) -> None:
+        """An offset that does not exist (any more, or yet) is no error: reading begins at the nearest."""
         if self._span.start.base is not Base.OFFSET:
             return
         for (topic, partition), start in starts.items():
-            if self._span.start.value < start == measures.partitions[(topic, partition)].start:
+            if self._span.start.value < start:
                 self._call.warn(f"{topic}:{partition} begins at {start:,}: what stood before is gone")
+            elif self._span.start.value > start:
+                self._call.warn(f"{topic}:{partition} ends at {start:,}: reading from there")
 
     async def _consume(
         self, starts: dict[TopicPartition, int], stops: dict[TopicPartition, int], silence: Silence
@@ -143,7 +142,7 @@ class _Run:
         try:
             async with asyncio.timeout(limit_s):
                 async with Consumer(self._cluster) as consumer:
-                    consumer.assign(starts, {pair: stops[pair] for pair in starts if pair in stops})
+                    consumer.assign(starts, stops={pair: stops[pair] for pair in starts if pair in stops})
                     await self._loop(consumer, silence)
         except TimeoutError:
             wanted = f", -n {self._order.count} is not reached" if self._order.count else ""
@@ -158,6 +157,7 @@ class _Run:
             for fetched in fetches:
                 if fetched.error is not None:
                     raise self._stopped(fetched.topic, fetched.partition, fetched.error)
+                self._notice_gap(fetched)
                 data, count = self._printing.render(fetched, self._left)
                 if data:
                     await self._outlet.write(data)
@@ -168,6 +168,15 @@ class _Run:
                     if self._left <= 0:
                         return
         await silence.report_held_now(consumer)
+
+    def _notice_gap(self, fetched: Fetched) -> None:
+        """Retention may overtake a reader: then records are gone that this run should have shown."""
+        pair = (fetched.topic, fetched.partition)
+        expected = self._next.get(pair, fetched.first_offset)
+        if fetched.first_offset > expected:
+            lost = f"{expected:,} to {fetched.first_offset - 1:,}"
+            self._call.warn(f"{pair[0]}:{pair[1]}: offsets {lost} were deleted before they were read")
+        self._next[pair] = fetched.next_offset
 
     def _stopped(self, topic: str, partition: int, error: Exception) -> Failure:
         from kq.errors import KafkaError

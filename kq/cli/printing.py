@@ -19,7 +19,7 @@ from kq.cli.text import shown_lines, unescaped
 
 if TYPE_CHECKING:
     from kq.cli.call import Call
-    from kq.client import Fetched
+    from kq.client.fetched import Fetched
 
 WORDS = ("json", "raw", "table")
 

@@ -70,9 +70,10 @@ _HUMAN: dict[str, Callable[[Any, Form], str]] = {
     "count": lambda v, form: count_text(v),
     "size": lambda v, form: size_text(v),
     "duration": lambda v, form: duration_text(v),
+    "latency": lambda v, form: f"{v:.2f} ms" if v < 1000 else duration_text(v),
     "time": lambda v, form: local_text(v, utc=form.utc),
 }
-_RIGHT = {"number", "count", "size", "duration"}
+_RIGHT = {"number", "count", "size", "duration", "latency"}
 _BREAKS = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -95,6 +96,8 @@ def plain_cell(value: Any, kind: str) -> str:
         return value.plain
     if kind == "time":
         return utc_text(value)
+    if kind == "latency":
+        return f"{value:.3f}"
     return str(value).translate(_BREAKS)
 
 

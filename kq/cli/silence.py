@@ -33,6 +33,7 @@ class Silence:
         self._pairs = pairs
         self._follows = follows
         self._said_end = False
+        self._said_trouble = ""
         self._said_held: set[TopicPartition] = set()
 
     def broken(self) -> None:
@@ -42,7 +43,10 @@ class Silence:
     async def fell(self, consumer: Consumer) -> None:
         """A second went by without records."""
         held = await self.report_held_now(consumer)
-        at_end = all(consumer.position(pair) >= consumer.watermarks(pair).high for pair in self._pairs)
+        if consumer.trouble is not None and str(consumer.trouble) != self._said_trouble:
+            self._said_trouble = str(consumer.trouble)
+            self._call.warn(f"{consumer.trouble}; trying again")
+        at_end = all((consumer.position(pair) or 0) >= consumer.watermarks(pair).high >= 0 for pair in self._pairs)
         if self._follows and at_end and not held and not self._said_end and sys.stderr.isatty() and not self._call.quiet:
             self._said_end = True
             self._call.warn(f"at the end of {', '.join(self._topics)}, waiting for more; Ctrl-C ends, -e stops by itself")
@@ -52,7 +56,7 @@ class Silence:
         held = {}
         for pair in self._pairs:
             marks = consumer.watermarks(pair)
-            if 0 <= marks.stable < marks.high and consumer.position(pair) >= marks.stable:
+            if 0 <= marks.stable < marks.high and (consumer.position(pair) or 0) >= marks.stable:
                 held[pair] = marks.stable
         await self._say_held(held)
         return bool(held)
