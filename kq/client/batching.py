@@ -11,10 +11,11 @@ from typing import cast
 from kq.client.delivery import Receipt
 from kq.client.outcomes import Numbers
 from kq.errors import KafkaError
-from kq.record.batch import Headers
 
-__all__ = ["BATCH_OVERHEAD", "Batch", "Columns", "Sizes", "record_bytes"]
+__all__ = ["BATCH_OVERHEAD", "Batch", "Columns", "Headers", "Sizes", "record_bytes"]
 
+
+Headers = Sequence[tuple[str, bytes | None]]
 
 # Bytes of a record beside key, value and headers: lengths, attributes, deltas, with room for timestamps that lie apart.
 # An estimate: a batch that a broker refuses as too large is split.

@@ -53,9 +53,7 @@ class Consumer:
 
     # -- what to read --
 
-    def assign(
-        self, places: Mapping[TopicPartition, int], *, stops: Mapping[TopicPartition, int] | None = None
-    ) -> None:
+    def assign(self, places: Mapping[TopicPartition, int], stops: Mapping[TopicPartition, int] | None = None) -> None:
         """Reads these partitions from these offsets, or from EARLIEST or LATEST, and no others.
 
         At an offset in `stops` a partition ends: the record there is not read. A partition that was read already and is

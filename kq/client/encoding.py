@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from kq.client.batching import Batch
+from kq.record.batch import Headers
 from kq.record.packing import ANYONE, Producer, pack_columns, pack_values
 
 __all__ = ["encode"]
@@ -20,4 +21,5 @@ def encode(batch: Batch, codec: int, level: int | None) -> bytearray:
         return pack_values(values, times, codec=codec, level=level, producer=producer)
     if isinstance(times, int):
         times = [times] * batch.records
-    return pack_columns(batch.keys, batch.values, batch.headers, times, codec=codec, level=level, producer=producer)
+    headers = cast("list[Headers] | None", batch.headers)  # any sequence does as well as a tuple
+    return pack_columns(batch.keys, batch.values, headers, times, codec=codec, level=level, producer=producer)

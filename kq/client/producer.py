@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from kq.client.accumulator import Accumulator, PartitionQueue
-from kq.client.batching import BATCH_OVERHEAD, RECORD_OVERHEAD, Columns, Sizes, record_bytes
+from kq.client.batching import BATCH_OVERHEAD, RECORD_OVERHEAD, Columns, Headers, Sizes, record_bytes
 from kq.client.cluster import Cluster
 from kq.client.delivery import Accepted, RecordTooLarge, Sent
 from kq.client.filling import Filler
@@ -32,7 +32,6 @@ from kq.client.metadata import Topic
 from kq.client.sender import Sender
 from kq.client.settings import ClientSettings
 from kq.errors import Err, KafkaError
-from kq.record.batch import Headers
 
 __all__ = ["Producer"]
 

@@ -7,8 +7,10 @@ right type pass. Rules: a refusal is a `KafkaError(INVALID_CONFIG)` whose senten
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from kq.errors import Err, KafkaError
 
@@ -22,32 +24,36 @@ def invalid(message: str) -> KafkaError:
     return KafkaError(Err.INVALID_CONFIG, message)
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(ABC):
     """Parses the value of one setting; `name` is only used to speak of it."""
 
-    sensitive = False
+    sensitive: ClassVar[bool] = False
 
     @property
+    @abstractmethod
     def valid(self) -> str:
         """What may be written, for people."""
+
+    @abstractmethod
+    def parse(self, name: str, value: object) -> object:
+        """The value; KafkaError(INVALID_CONFIG) when it is none."""
+
+
+@dataclass(frozen=True)
+class Text(Kind):
+    @property
+    def valid(self) -> str:
         return "any text"
 
-    def parse(self, name: str, value: object) -> object:
-        raise NotImplementedError
-
-
-@dataclass(frozen=True, slots=True)
-class Text(Kind):
     def parse(self, name: str, value: object) -> str:
         return str(value)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Password(Kind):
     """A secret: never shown, not even in an error."""
 
-    sensitive = True
+    sensitive: ClassVar[bool] = True
 
     @property
     def valid(self) -> str:
@@ -57,7 +63,7 @@ class Password(Kind):
         return str(value)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Number(Kind):
     low: int = 0
     high: int = INT_MAX
@@ -76,7 +82,7 @@ class Number(Kind):
         return number
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Boolean(Kind):
     @property
     def valid(self) -> str:
@@ -91,7 +97,7 @@ class Boolean(Kind):
         raise invalid(f"{name}={value}: write true or false")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class List(Kind):
     """Comma separated; blanks around the items and empty items are dropped."""
 
@@ -104,7 +110,7 @@ class List(Kind):
         return tuple(item for item in (str(item).strip() for item in items) if item)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Choice(Kind):
     """One of a few words, written in any case and kept in the one given here; `spellings` maps other words to them."""
 
