@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kq.config.honoured import DEFAULTS, DOCS, MODES, own_settings
 from kq.config.known import KNOWN
@@ -105,8 +105,7 @@ def _generic(name: str) -> str:
 BROKER = ConfigTable("broker", _rows)
 
 
-@dataclass(frozen=True, slots=True)
-class Disregarded:
+class Disregarded(NamedTuple):
     """What of a set of broker properties changes nothing, for one warning at the start."""
 
     without_effect: tuple[str, ...]

@@ -6,10 +6,8 @@ An attribute is the setting's name with `_` for `.`; units are in the names. Kaf
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from kq.config.broker import BROKER, unprefixed
 from kq.config.listeners import UNROUTABLE, Address, Listener, parse_address, parse_listeners, parse_protocols
@@ -19,8 +17,7 @@ from kq.config.valid import Value
 from kq.errors import Err, KafkaError
 
 
-@dataclass(frozen=True, slots=True)
-class BrokerSettings:
+class BrokerSettings(NamedTuple):
     node_id: int
     broker_rack: str | None
     listeners: tuple[Listener, ...]
@@ -68,7 +65,7 @@ def broker_settings(properties: Mapping[str, str]) -> BrokerSettings:
 
     _check(given, properties)
     listeners = _listeners(given)
-    plain = [field.name for field in dataclasses.fields(BrokerSettings) if field.name not in _MADE]
+    plain = [name for name in BrokerSettings._fields if name not in _MADE]
     return BrokerSettings(
         **{attribute: given(attribute.replace("_", ".")) for attribute in plain},
         node_id=given("node.id") if given.has("node.id") else given("broker.id") if given.has("broker.id") else 1,

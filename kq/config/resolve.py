@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 from itertools import dropwhile
 from typing import NamedTuple
 
@@ -67,6 +68,9 @@ class BrokerLayers:
     dynamic_default: Mapping[str, str] = field(default_factory=dict)
     static: Mapping[str, str] = field(default_factory=dict)
 
+    def layers(self) -> tuple[Mapping[str, str], Mapping[str, str], Mapping[str, str]]:
+        return self.dynamic, self.dynamic_default, self.static
+
     def merged(self) -> dict[str, str]:
         """What holds: the input of `broker_settings` and of `topic_settings`."""
         return {**self.static, **self.dynamic_default, **self.dynamic}
@@ -75,24 +79,37 @@ class BrokerLayers:
 def describe_topic(
     overrides: Mapping[str, str], broker: BrokerLayers, names: Collection[str] | None = None
 ) -> list[Described]:
-    """The settings of a topic, all or those named (unknown names are passed over, as Kafka does)."""
-    merged = broker.merged()
+    """The settings of a topic, all or those named (unknown names are passed over, as Kafka does).
+
+    Consoles ask this of every topic at a time: what topics inherit is worked out once for all of them.
+    """
+    inherited = _inherited_rows(*(frozenset(layer.items()) for layer in broker.layers()))
     return [
-        _described_topic_setting(setting, overrides, broker, merged)
+        _overridden(inherited[setting.name], setting, overrides[setting.name])
+        if setting.name in overrides
+        else inherited[setting.name]
         for setting in _chosen(TOPIC.values(), names, overrides)
     ]
 
 
-def _described_topic_setting(
-    setting: Setting, overrides: Mapping[str, str], broker: BrokerLayers, merged: Mapping[str, str]
-) -> Described:
-    own = overrides.get(setting.name)
-    value = inherited_value(setting.name, merged) if own is None else parse_value(setting, own)
-    text = render_value(value)
-    synonyms = _inherited_synonyms(setting.synonyms[0][0], broker, keep_what_is_set=True) if setting.synonyms else ()
-    if own is not None:
-        synonyms = (Synonym(setting.name, text, Source.TOPIC), *synonyms)
-    return _described(setting, text, synonyms)
+@lru_cache(maxsize=8)
+def _inherited_rows(*layers: frozenset[tuple[str, str]]) -> dict[str, Described]:
+    """Every topic setting as a topic has it that sets nothing, by name."""
+    broker = BrokerLayers(*map(dict, layers))
+    merged = broker.merged()
+    rows = {}
+    for setting in TOPIC.values():
+        text = render_value(inherited_value(setting.name, merged))
+        synonyms = (
+            _inherited_synonyms(setting.synonyms[0][0], broker, keep_what_is_set=True) if setting.synonyms else ()
+        )
+        rows[setting.name] = _described(setting, text, synonyms)
+    return rows
+
+
+def _overridden(inherited: Described, setting: Setting, own: str) -> Described:
+    text = render_value(parse_value(setting, own))
+    return _described(setting, text, (Synonym(setting.name, text, Source.TOPIC), *inherited.synonyms))
 
 
 def describe_broker(broker: BrokerLayers, names: Collection[str] | None = None) -> list[Described]:

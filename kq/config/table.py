@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum, IntEnum
+from typing import NamedTuple
 
 from kq.config.valid import Valid, Value
 from kq.errors import Err, KafkaError
@@ -45,8 +45,7 @@ class Importance(Enum):
     LOW = "low"
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     name: str
     type: Type
     default: Value
@@ -117,7 +116,7 @@ def parse_value(setting: Setting, text: str) -> Value:
     """Reads one value of a setting: by type first, then by its rule."""
     stripped = text.strip()
     value = _typed(setting, stripped)
-    complaint = setting.valid.complaint(value) if setting.valid else None
+    complaint = setting.valid.complaint(value) if setting.valid is not None else None
     if complaint:
         raise _refused(setting, stripped, complaint)
     return value

@@ -7,9 +7,8 @@ are parsed here once, and a bad one is INVALID_CONFIG naming the setting.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from kq.config.broker import BROKER
 from kq.config.topic import TOPIC
@@ -18,8 +17,7 @@ from kq.config.valid import Value
 FSYNC = "kq.log.fsync.before.ack"
 
 
-@dataclass(frozen=True, slots=True)
-class TopicSettings:
+class TopicSettings(NamedTuple):
     cleanup_policy: frozenset[str]
     compression_gzip_level: int
     compression_lz4_level: int

@@ -7,8 +7,7 @@ spelling that documentation shows (`1..9 or -1`, `compact, delete`).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 Value = bool | int | float | str | tuple[str, ...] | None
 
@@ -17,8 +16,7 @@ class Valid(Protocol):
     def complaint(self, value: Value) -> str | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(NamedTuple):
     """Numbers from `low` to `high`, both included, and the one value `also` outside of them."""
 
     low: float
@@ -42,8 +40,7 @@ class Range:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class OneOf:
+class OneOf(NamedTuple):
     names: tuple[str, ...]
     ignore_case: bool = False
 
@@ -58,8 +55,7 @@ class OneOf:
         return ", ".join(self.names)
 
 
-@dataclass(frozen=True, slots=True)
-class ListOf:
+class ListOf(NamedTuple):
     """A list whose items come from `names` (any item when there are none)."""
 
     names: tuple[str, ...] = ()
@@ -77,7 +73,6 @@ class ListOf:
         return ", ".join(self.names) if self.names else "at least one item"
 
 
-@dataclass(frozen=True, slots=True)
 class NotEmpty:
     def complaint(self, value: Value) -> str | None:
         return None if value else "not be empty"
@@ -86,7 +81,6 @@ class NotEmpty:
         return "not empty"
 
 
-@dataclass(frozen=True, slots=True)
 class Replicas:
     """`*`, or `partition:broker` pairs: the throttled replicas of a topic."""
 
@@ -100,8 +94,7 @@ class Replicas:
         return "* or a list of PARTITION:BROKER"
 
 
-@dataclass(frozen=True, slots=True)
-class OnlyFalse:
+class OnlyFalse(NamedTuple):
     """A switch for something kq does not have: it can be named, but not switched on."""
 
     missing: str

@@ -17,7 +17,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 CLUSTER_ID = "/cluster/id"
@@ -59,15 +59,14 @@ class BadNode(ValueError):
         super().__init__(f"The metadata store holds something else than {what}: {shown!r}")
 
 
-@dataclass(frozen=True, slots=True)
-class TopicAssignment:
+class TopicAssignment(NamedTuple):
     topic_id: bytes
     """16 bytes."""
     replicas: Mapping[int, tuple[int, ...]]
     """Broker ids by partition, the preferred leader first. Partitions are numbered from 0 without a gap."""
-    adding: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    adding: Mapping[int, tuple[int, ...]] = MappingProxyType({})
     """While a partition moves: those of its replicas that are new."""
-    removing: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    removing: Mapping[int, tuple[int, ...]] = MappingProxyType({})
 
     def encode(self) -> bytes:
         return _json(
@@ -131,8 +130,7 @@ class Endpoint(NamedTuple):
         return f"{self.listener}://{host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class BrokerRegistration:
+class BrokerRegistration(NamedTuple):
     endpoints: tuple[Endpoint, ...]
     """The advertised ones."""
     rack: str | None

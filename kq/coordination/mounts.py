@@ -2,46 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import re
-from pathlib import Path
 
-NETWORK_TYPES = frozenset(
-    {
-        "9p",
-        "afs",
-        "beegfs",
-        "ceph",
-        "cifs",
-        "coda",
-        "davfs",
-        "fuse.davfs",
-        "fuse.glusterfs",
-        "fuse.rclone",
-        "fuse.s3fs",
-        "fuse.sshfs",
-        "glusterfs",
-        "gpfs",
-        "lustre",
-        "ncpfs",
-        "nfs",
-        "nfs4",
-        "smb3",
-        "smbfs",
-        "vboxsf",
-    }
-)
+# fmt: off
+NETWORK_TYPES = frozenset({
+    "9p", "afs", "beegfs", "ceph", "cifs", "coda", "davfs", "fuse.davfs", "fuse.glusterfs", "fuse.rclone", "fuse.s3fs",
+    "fuse.sshfs", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs", "vboxsf",
+})
+# fmt: on
 """As `/proc/self/mountinfo` names them. What is missing here is taken for local."""
 
-MOUNTINFO = Path("/proc/self/mountinfo")
+MOUNTINFO = "/proc/self/mountinfo"
 
 
-def network_file_system(directory: Path, mountinfo: Path = MOUNTINFO) -> str | None:
+def network_file_system(directory: str, mountinfo: str = MOUNTINFO) -> str | None:
     """The type of the network file system the directory is on; None for a local one, or where it cannot be told."""
     try:
-        table = mountinfo.read_text(encoding="utf-8", errors="surrogateescape")
+        with open(mountinfo, encoding="utf-8", errors="surrogateescape") as file:
+            table = file.read()
     except OSError:
         return None
-    kind = file_system_type(table, str(directory.resolve()))
+    kind = file_system_type(table, os.path.realpath(directory))
     return kind if kind in NETWORK_TYPES else None
 
 

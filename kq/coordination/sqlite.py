@@ -12,12 +12,12 @@ How the promises of `store.py` are kept:
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TypeVar
 
 from kq.coordination.mounts import network_file_system
@@ -52,10 +52,10 @@ T = TypeVar("T")
 
 
 class SqliteStore:
-    def __init__(self, path: str | Path, *, busy_timeout_ms: int = 10_000) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, busy_timeout_ms: int = 10_000) -> None:
         """Opens or makes the store; Unavailable when the file cannot be used, with a sentence that says why."""
-        self.path = Path(path)
-        file_system = network_file_system(self.path.parent)
+        self.path = os.fspath(path)
+        file_system = network_file_system(os.path.dirname(self.path))
         if file_system:
             raise Unavailable(
                 f"{self.path} is on a network file system ({file_system}), where SQLite would lose data: "

@@ -41,9 +41,9 @@ def test_the_innermost_and_latest_mount_counts(directory: str, kind: str):
 def test_only_network_types_are_told(tmp_path: Path):
     table = tmp_path / "mountinfo"
     table.write_text(MOUNTS)
-    assert network_file_system(Path("/srv/data"), table) == "nfs4"
-    assert network_file_system(Path("/srv/local"), table) is None
-    assert network_file_system(Path("/usr"), table) is None
+    assert network_file_system("/srv/data", str(table)) == "nfs4"
+    assert network_file_system("/srv/local", str(table)) is None
+    assert network_file_system("/usr", str(table)) is None
 
 
 def test_a_link_is_followed(tmp_path: Path):
@@ -51,14 +51,14 @@ def test_a_link_is_followed(tmp_path: Path):
     table.write_text(f"1 0 0:1 / / rw - ext4 a rw\n2 1 0:2 / {tmp_path}/far rw - nfs b rw\n")
     (tmp_path / "far").mkdir()
     (tmp_path / "near").symlink_to(tmp_path / "far")
-    assert network_file_system(tmp_path / "near", table) == "nfs"
+    assert network_file_system(str(tmp_path / "near"), str(table)) == "nfs"
 
 
 def test_without_a_table_nothing_is_claimed(tmp_path: Path):
-    assert network_file_system(tmp_path, tmp_path / "none") is None
+    assert network_file_system(str(tmp_path), str(tmp_path / "none")) is None
     (tmp_path / "odd").write_text("\n\ngarbage\n1 2 3\n")
-    assert network_file_system(tmp_path, tmp_path / "odd") is None
+    assert network_file_system(str(tmp_path), str(tmp_path / "odd")) is None
 
 
 def test_the_disk_of_this_test_is_local(tmp_path: Path):
-    assert network_file_system(tmp_path) is None
+    assert network_file_system(str(tmp_path)) is None
