@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from kq.wire.decoder import Decoder, compile_decoder
+from kq.wire.decoder import MOST_ITEMS, Decoder, compile_decoder
 from kq.wire.encoder import Encoder, Part, compile_encoder
 from kq.wire.errors import UnsupportedVersion
 from kq.wire.message import Message, build_classes
@@ -19,11 +19,14 @@ from kq.wire.schema import NEVER, Structure, Versions
 class Side:
     """The request or the response of an API: its classes and one compiled codec a version."""
 
-    def __init__(self, name: str, table: str, versions: Versions, flexible_from: int) -> None:
+    def __init__(
+        self, name: str, table: str, versions: Versions, flexible_from: int, most_items: int | None = None
+    ) -> None:
         self.name = name
         self.table = table
         self.versions = versions
         self.flexible_from = flexible_from
+        self.most_items = most_items
         self.decoders: dict[int, Decoder] = {}
         self.encoders: dict[int, Encoder] = {}
 
@@ -34,7 +37,8 @@ class Side:
     def compile_decoder(self, version: int) -> Decoder:
         self.check(version)
         root, classes = self.built
-        decoder = compile_decoder(root, classes, version, version >= self.flexible_from, f"{self.name} v{version}")
+        flexible = version >= self.flexible_from
+        decoder = compile_decoder(root, classes, version, flexible, f"{self.name} v{version}", self.most_items)
         self.decoders[version] = decoder
         return decoder
 
@@ -70,7 +74,7 @@ class Api:
         self.versions = Versions.parse(versions)
         self.min_version, self.max_version = Versions.parse(advertised) if advertised else self.versions
         self.flexible_from = NEVER if flexible == "none" else Versions.parse(flexible).first
-        self.request_side = Side(f"{name}Request", request, self.versions, self.flexible_from)
+        self.request_side = Side(f"{name}Request", request, self.versions, self.flexible_from, MOST_ITEMS)
         self.response_side = Side(f"{name}Response", response, self.versions, self.flexible_from)
 
     def __repr__(self) -> str:

@@ -22,6 +22,8 @@ reads (without its error messages)
 
 Rules: a count is refused unless its items, at their smallest, fit into the bytes that remain; the function returns a
 message or raises ProtocolError, whatever the bytes; bytes after the message are ignored, as Kafka ignores them.
+A request may hold so many array items and tags in all (MOST_ITEMS); responses, which come from a server one chose to
+ask, may hold any number.
 Messages with records are read through a memoryview, so that records stay slices of the frame; others from `bytes`,
 which CPython slices and decodes faster.
 """
@@ -40,10 +42,21 @@ from kq.wire.schema import Field, Structure
 Decoder = Callable[[Any, int], Message]
 
 
+# An item can be two bytes on the wire and two hundred in memory, and takes a microsecond to decode: a frame of 100 MiB
+# would be gigabytes and most of a minute. Kafka sets no limit (and pays a third of that in Java objects). The largest
+# request we know of, a reassignment of 10,000 partitions with their replicas, has 50,000 items.
+MOST_ITEMS = 1 << 18
+
+
 def compile_decoder(
-    root: Structure, classes: dict[str, type[Message]], version: int, flexible: bool, label: str
+    root: Structure,
+    classes: dict[str, type[Message]],
+    version: int,
+    flexible: bool,
+    label: str,
+    most_items: int | None = None,
 ) -> Decoder:
-    return _DecoderSource(version, flexible, label).compile(root, classes)
+    return _DecoderSource(version, flexible, label, most_items).compile(root, classes)
 
 
 def least_size(structure: Structure, version: int, flexible: bool) -> int:
@@ -62,10 +75,11 @@ def _least_field_size(field: Field, version: int, flexible: bool) -> int:
 
 
 class _DecoderSource:
-    def __init__(self, version: int, flexible: bool, label: str) -> None:
+    def __init__(self, version: int, flexible: bool, label: str, most_items: int | None) -> None:
         self.version = version
         self.flexible = flexible
         self.label = label
+        self.most_items = most_items
         self.lines: list[str] = []
         self.indent = 2
         self.run: list[tuple[str, str]] = []  # struct codes and targets that wait for one unpack_from
@@ -89,6 +103,7 @@ class _DecoderSource:
             "def decode(buf, pos):",
             f" if type(buf) is not {wanted}: buf = {view}",
             " size = len(buf)",
+            f" left = {self.most_items}",
             " try:",
             f"  m = new(new_{root.name})",
         ]
@@ -108,6 +123,12 @@ class _DecoderSource:
 
     def refuse(self, condition: str, sentence: str) -> None:
         self.emit(f"if {condition}: raise ProtocolError({f'{self.label}: {sentence}'!r})")
+
+    def count_items(self, count: str) -> None:
+        """Takes `count` from what the message may still hold; it is not negative."""
+        if self.most_items is not None:
+            self.emit(f"left -= {count}")
+            self.refuse("left < 0", f"more than {self.most_items} items")
 
     # Fixed-size runs
 
@@ -166,6 +187,7 @@ class _DecoderSource:
         self.emit(f"if {count}:")
         self.indent += 1
         self.emit(f"if {count} > 127: {count}, pos = uvarint(buf, pos - 1)")
+        self.count_items(f"max({count}, 0)")
         if not tagged:
             self.emit(f"pos = skip_tags(buf, pos, {count})")
             self.indent -= 1
@@ -255,6 +277,7 @@ class _DecoderSource:
         # Items of no size at all are bounded like items of one byte.
         factor = f" * {least}" if least > 1 else ""
         self.refuse(f"{count}{factor} > size - pos", f"{path} has more items than the bytes that remain can hold")
+        self.count_items(count)
 
         if field.struct is None and field.type in FIXED_CODES:
             self.fixed_items(FIXED_CODES[field.type], least, count, target)

@@ -46,36 +46,35 @@ def build_classes(name: str, table: str) -> tuple[Structure, dict[str, type[Mess
     """The parsed table and a class for each of its structures, by name; the nested ones also hang on the message's."""
     root, nested = parse_table(name, table)
     classes: dict[str, type[Message]] = {}
+    # Constructors are made as text so that each has its fields as parameters: CPython binds keywords faster than any
+    # loop could set attributes, and an unknown one is a TypeError.
+    namespace: dict[str, Any] = {"FRESH": FRESH, "classes": classes}
+    exec("\n".join(_constructor(structure, namespace) for structure in [root, *nested]), namespace)
+    for structure in [root, *nested]:
+        attributes = {
+            "__slots__": tuple(field.name for field in structure.fields),
+            "__init__": namespace[f"init_{structure.name}"],
+            "__qualname__": name if structure is root else f"{name}.{structure.name}",
+            "__module__": __name__,
+        }
+        classes[structure.name] = cast("type[Message]", MessageType(structure.name, (Message,), attributes))
     for structure in nested:
-        classes[structure.name] = _build(structure, f"{name}.{structure.name}", classes)
-    message = _build(root, name, classes)
-    for structure in nested:
-        setattr(message, structure.name, classes[structure.name])
-    return root, {**classes, name: message}
+        setattr(classes[name], structure.name, classes[structure.name])
+    return root, classes
 
 
-def _build(structure: Structure, qualname: str, classes: dict[str, type[Message]]) -> type[Message]:
-    # The constructor is made as text so that its signature holds the defaults: CPython binds keywords faster than
-    # any loop could, and `help()` shows them.
-    parameters, body, namespace = [], [], {"FRESH": FRESH, "classes": classes}
+def _constructor(structure: Structure, namespace: dict[str, Any]) -> str:
+    """The source of a structure's `__init__`; its defaults go into the namespace."""
+    parameters, body = [], []
     for field in structure.fields:
-        default = f"default_{field.name}"
+        default = f"default_{structure.name}_{field.name}"
+        namespace[default] = field.default
+        value = field.name
         if field.default == () and isinstance(field.default, tuple):
             namespace[default] = FRESH
             fresh = "[]" if field.array else f"classes[{field.type!r}]()"
-            body.append(f"  self.{field.name} = {fresh} if {field.name} is FRESH else {field.name}")
-        else:
-            namespace[default] = field.default
-            body.append(f"  self.{field.name} = {field.name}")
-        parameters.append(f"{field.name}={default}")
-    star = "*, " if parameters else ""
-    source = f"def __init__(self, {star}{', '.join(parameters)}):\n" + ("\n".join(body) or "  return")
-    exec(source, namespace)
-    attributes = {
-        "__slots__": tuple(field.name for field in structure.fields),
-        "__init__": namespace["__init__"],
-        "__qualname__": qualname,
-        "__module__": "kq.wire.message",
-    }
-    made = MessageType(structure.name, (Message,), attributes)
-    return cast("type[Message]", made)
+            value = f"{fresh} if {field.name} is FRESH else {field.name}"
+        body.append(f" self.{field.name} = {value}")
+        parameters.append(f", {field.name}={default}")
+    star = ", *" if parameters else ""
+    return f"def init_{structure.name}(self{star}{''.join(parameters)}):\n" + ("\n".join(body) or " return")

@@ -13,13 +13,16 @@ from kq.wire.apis.fetch import FETCH
 from kq.wire.apis.metadata import METADATA
 from kq.wire.apis.produce import PRODUCE
 from kq.wire.apis.topics import DELETE_TOPICS
+from kq.wire.decoder import MOST_ITEMS
+from kq.wire.frame import parse_request
+from kq.wire.primitives import MOST_TAGS
 from tests.wire.values import Case, all_cases, case_id, cases_by_side, decode, encode, random_message, side_id
 
 MUTATIONS_A_CASE = 40
-# What a decoded message may weigh, in bytes a byte of its frame. The most is an array of tagless structures of two or
-# three bytes: one Python object each, of 16 bytes and 8 a field, with lists and strings of its own.
-MEMORY_FACTOR = 120
-MEMORY_FIXED = 64 * 1024
+# What a decoded message may weigh, in bytes a byte of its frame. The most we found is 52: an array of structures of two
+# bytes, one Python object each, of 16 bytes and 8 a field, with a list of its own.
+MEMORY_FACTOR = 64
+MEMORY_FIXED = 8 * 1024
 
 _NASTY = (
     b"\x7f\xff\xff\xff",
@@ -115,3 +118,54 @@ def test_an_announced_count_allocates_nothing(case: Case, data: bytes) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 16 * 1024
+
+
+def test_a_request_of_countless_items_is_refused_before_they_are_made() -> None:
+    """Three bytes a topic: a frame within any size limit that would become gigabytes."""
+    at_most = b"".join(PRODUCE.encode_request(9, PRODUCE.Request(topics=[PRODUCE.Request.Topic()] * MOST_ITEMS)))
+    assert len(PRODUCE.decode_request(9, at_most).topics) == MOST_ITEMS
+    too_many = b"".join(PRODUCE.encode_request(9, PRODUCE.Request(topics=[PRODUCE.Request.Topic()] * (MOST_ITEMS + 1))))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ProtocolError, match="items"):
+            PRODUCE.decode_request(9, too_many)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * len(too_many)
+
+
+def test_items_are_counted_over_the_whole_request() -> None:
+    half = FETCH.Request.Topic(name="t", partitions=[FETCH.Request.Partition()] * (MOST_ITEMS // 2))
+    data = b"".join(FETCH.encode_request(4, FETCH.Request(topics=[half, half])))
+    with pytest.raises(ProtocolError, match="items"):
+        FETCH.decode_request(4, data)
+
+
+def test_responses_may_be_larger_than_any_request() -> None:
+    data = pack(">ii", 0, MOST_ITEMS + 1) + pack(">ihi", 0, 0, 0) * (MOST_ITEMS + 1) + pack(">ii", 0, 0)
+    assert len(METADATA.decode_response(0, data[4:]).brokers) == MOST_ITEMS + 1
+
+
+@pytest.mark.parametrize("count", [MOST_TAGS + 1, 2**31 - 1])
+def test_countless_tags_are_refused(count: int) -> None:
+    section, rest = bytearray(), count
+    while rest > 127:
+        section.append(rest & 127 | 128)
+        rest >>= 7
+    section.append(rest)
+    tags = bytes(section) + b"\x63\0" * (MOST_TAGS + 1)
+    with pytest.raises(ProtocolError):
+        parse_request(memoryview(pack(">hhih", 3, 9, 1, -1) + tags))
+    with pytest.raises(ProtocolError):
+        METADATA.decode_request(9, b"\1\1\0\1" + tags)
+
+
+def test_a_negative_number_of_tags_buys_no_items() -> None:
+    head = b"".join(METADATA.encode_request(9, METADATA.Request(topics=[])))
+    assert METADATA.decode_request(9, head[:-1] + b"\x80\x80\x80\x80\x0f") == METADATA.Request(topics=[])
+    topics = [METADATA.Request.Topic()] * (MOST_ITEMS + 1)
+    data = b"".join(METADATA.encode_request(9, METADATA.Request(topics=topics)))
+    assert data[3:6] == b"\1\0\1"  # the first topic: no name, no tags
+    with pytest.raises(ProtocolError, match="items"):
+        METADATA.decode_request(9, data[:4] + b"\x80\x80\x80\x80\x0f" + data[5:])
