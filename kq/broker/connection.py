@@ -57,6 +57,7 @@ class Connection:
         "_writing",
         "active_at",
         "fd",
+        "frame_began_at",
         "open",
         "requests",
         "session",
@@ -80,6 +81,7 @@ class Connection:
         self.open = True
         self.requests = 0
         self.active_at = self._loop.time()
+        self.frame_began_at: float | None = None  # when the first byte of a request came of which more is to come
         self.session = Session(address)
         self.resume_reading()
 
@@ -129,19 +131,19 @@ class Connection:
         return self._frames.pending + self._queued_bytes + self._current_bytes
 
     @property
-    def is_mid_frame(self) -> bool:
-        return self._frames.pending > 0
-
-    @property
     def is_served(self) -> bool:
         """A request is under way here: a parked fetch may be silent for longer than an idle connection."""
         return self._waiting is not None
 
     def _account(self) -> None:
+        if not self._frames.pending:
+            self.frame_began_at = None
+        elif self.frame_began_at is None:
+            self.frame_began_at = self.active_at
         held = self.held_bytes
         if held != self._budgeted:
             before, self._budgeted = self._budgeted, held
-            self._server.budget_changed(self, held - before)
+            self._server.budget_changed(held - before)
         if self._queue and (self._waiting is not None or self._out):
             self.pause_reading()
         else:
@@ -273,5 +275,5 @@ class Connection:
         self._queue.clear()
         self._sock.close()
         self._server.has_closed(self, reason)
-        self._server.budget_changed(self, -self._budgeted)
+        self._server.budget_changed(-self._budgeted)
         self._budgeted = 0

@@ -28,7 +28,6 @@ from kq.wire.frame import SCRATCH_SIZE
 log = logging.getLogger(__name__)
 
 STALLED_S = 10.0
-EXPRESS_STALLED_S = 1.0  # who alone may go on over the budget has to do so
 SMALL_BYTES = 64 << 10  # a connection that holds less is never paused for the budget
 
 
@@ -50,8 +49,7 @@ class Server:
         self.refused = 0
         self.scratch = bytearray(SCRATCH_SIZE)  # where every connection receives first; nothing stays in it
         self._silent: dict[Connection, None] = {}  # in the order in which they came
-        self._paused: dict[Connection, None] = {}  # for the budget, the longest first
-        self._express: Connection | None = None
+        self._paused: dict[Connection, None] = {}  # for the budget
         self._listeners: list[socket.socket] = []
 
     def bind(self, host: str, port: int) -> int:
@@ -120,53 +118,38 @@ class Server:
     # the budget of request bytes
 
     def is_over_budget(self, connection: Connection) -> bool:
-        return (
-            self.held_bytes >= self.limits.request_bytes_in_flight
-            and connection.held_bytes > SMALL_BYTES
-            and connection is not self._express
-        )
+        return self.held_bytes >= self.limits.request_bytes_in_flight and connection.held_bytes > SMALL_BYTES
 
     def pause_for_budget(self, connection: Connection) -> None:
         connection.pause_reading()
         self._paused[connection] = None
-        if self._express is None:
-            self._promote()
 
-    def budget_changed(self, connection: Connection, delta_bytes: int) -> None:
+    def budget_changed(self, delta_bytes: int) -> None:
         self.held_bytes += delta_bytes
-        if connection is self._express and not (connection.open and connection.is_mid_frame):
-            self._promote()
         if self._paused and self.held_bytes < self.limits.request_bytes_in_flight:
             paused, self._paused = self._paused, {}
-            for other in paused:
-                self._resume(other)
-
-    def _promote(self) -> None:
-        """Whoever has been paused for the longest may go on over the budget, alone: requests that wait for each other's
-        memory come to an end, one by one."""
-        self._express = next(iter(self._paused), None)
-        if self._express is not None:
-            del self._paused[self._express]
-            self._resume(self._express)
-
-    def _resume(self, connection: Connection) -> None:
-        connection.active_at = self.loop.time()  # the silence so far was ours
-        connection.resume_reading()
+            for connection in paused:
+                connection.resume_reading()
 
     # upkeep
 
     def sweep(self) -> None:
         """Closes idle connections and, while the budget is spent, stalled ones; called about once a second."""
         now = self.loop.time()
-        short = self.held_bytes >= self.limits.request_bytes_in_flight
         for connection in list(self.connections):
-            silent_s = now - connection.active_at
-            if silent_s > self.limits.idle_s and not connection.is_served:
+            if now - connection.active_at > self.limits.idle_s and not connection.is_served:
                 connection.close("idle, or not reading its reply")
-            elif short and connection.is_mid_frame and connection not in self._paused:
-                allowed_s = EXPRESS_STALLED_S if connection is self._express else STALLED_S
-                if silent_s > allowed_s:
-                    connection.close("its request stopped half way while memory was short")
+        if self.held_bytes >= self.limits.request_bytes_in_flight:
+            self._close_stalled(now - STALLED_S)
+
+    def _close_stalled(self, began_before: float) -> None:
+        """The oldest half requests first, until half of the budget is free: requests that wait for each other's memory
+        must come to an end, and the newest may only be waiting for the budget."""
+        stalled = [c for c in self.connections if c.frame_began_at is not None and c.frame_began_at < began_before]
+        for connection in sorted(stalled, key=lambda c: c.frame_began_at or 0.0):
+            if self.held_bytes < self.limits.request_bytes_in_flight // 2:
+                return
+            connection.close("its request did not come to an end while memory was short")
 
     def close(self) -> None:
         for sock in self._listeners:
