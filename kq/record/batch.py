@@ -169,16 +169,21 @@ def records_section(batch: Readable, header: BatchHeader, *, limit: int) -> byte
 
 def decode_records(batch: Readable, *, limit: int) -> list[Record]:
     """Every record of one whole batch (header included; bytes after it are ignored). The CRC is not looked at."""
+    return list(iter_records(batch, limit=limit))
+
+
+def iter_records(batch: Readable, *, limit: int) -> Iterator[Record]:
+    """The same one by one: what may be many needs no more memory than the records section. That the count in the header
+    was wrong shows at the end."""
     header = parse_header(batch)
     section = records_section(batch, header, limit=limit)
-    records: list[Record] = []
-    pos = 0
+    pos = count = 0
     while pos < len(section):
         record, pos = decode_record(section, pos, header)
-        records.append(record)
-    if len(records) != header.record_count:
-        raise CorruptRecord(f"A batch says it has {header.record_count} records; {len(records)} are there.")
-    return records
+        count += 1
+        yield record
+    if count != header.record_count:
+        raise CorruptRecord(f"A batch says it has {header.record_count} records; {count} are there.")
 
 
 def decode_record(section: bytes, pos: int, header: BatchHeader) -> tuple[Record, int]:

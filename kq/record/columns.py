@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_left
+from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
@@ -72,11 +73,18 @@ def read_values(batch: Readable, *, limit: int, start: int = 0, stop: int = MAX_
     whole = start <= header.base_offset and header.last_offset < stop
     if not whole and header.record_count != header.last_offset_delta + 1:  # gaps: only the records know their offsets
         return read_columns(batch, limit=limit, start=start, stop=stop).values
+    section = records_section(batch, header, limit=limit)
     columns = Columns.empty()
-    _walk(records_section(batch, header, limit=limit), header, columns, values_only=True)
-    if whole:
-        return columns.values
-    return columns.values[max(start - header.base_offset, 0) : max(stop - header.base_offset, 0)]
+    values = columns.values
+    pos, most = 0, _FEW
+    while pos < len(section):
+        most = max(1, min(most, header.record_count - len(values)))
+        pos = _walk(section, pos, header, columns, most, values_only=True)
+        run, pos = strides.cut(section, pos, values)
+        values += run
+        most = _FEW if run else _MANY
+    _check_count(header, len(values))
+    return values if whole else values[max(start - header.base_offset, 0) : max(stop - header.base_offset, 0)]
 
 
 def read_joined(
@@ -95,25 +103,48 @@ def read_joined(
 def read_columns(batch: Readable, *, limit: int, start: int = 0, stop: int = MAX_OFFSET) -> Columns:
     """Everything in one whole batch, of the records with start <= offset < stop."""
     header = parse_header(batch)
+    section = records_section(batch, header, limit=limit)
     columns = Columns.empty()
-    _walk(records_section(batch, header, limit=limit), header, columns, values_only=False)
+    pos = 0
+    while pos < len(section):
+        pos = _walk(section, pos, header, columns, max(1, header.record_count), values_only=False)
+    _check_count(header, len(columns.values))
     if start <= header.base_offset and header.last_offset < stop:
         return columns
     part = slice(bisect_left(columns.offsets, start), bisect_left(columns.offsets, stop))
     return Columns._make(column[part] for column in columns)
 
 
-def _walk(section: bytes, header: BatchHeader, columns: Columns, *, values_only: bool) -> None:
-    """Fills the columns, or only that of the values. One long function: a call a record would cost as much again."""
+def iter_columns(batch: Readable, *, limit: int, most: int = 4096) -> Iterator[Columns]:
+    """Everything in one whole batch, at most so many records at a time: tiny records take twenty times their bytes."""
+    header = parse_header(batch)
+    section = records_section(batch, header, limit=limit)
+    pos = seen = 0
+    while pos < len(section):
+        columns = Columns.empty()
+        pos = _walk(section, pos, header, columns, most, values_only=False)
+        seen += len(columns.values)
+        yield columns
+    _check_count(header, seen)
+
+
+def _check_count(header: BatchHeader, count: int) -> None:
+    if count != header.record_count:
+        raise CorruptRecord(f"A batch says it has {header.record_count} records; {count} are there.")
+
+
+def _walk(section: bytes, pos: int, header: BatchHeader, columns: Columns, most: int, *, values_only: bool) -> int:
+    """Adds at most so many records from `pos` on to the columns, or to that of the values alone; the position after
+    them. One long function: a call a record would cost as much again."""
     numbers, lengths, spans = _tables()
     add_offset, add_timestamp, add_key = columns.offsets.append, columns.timestamps.append, columns.keys.append
     add_value, add_headers = columns.values.append, columns.headers.append
     base_offset, base_timestamp, stamped = header.base_offset, header.base_timestamp, header.is_log_append_time
     mask, want, offset_shift, key_shift, has_key = _UNKNOWN
-    pos, size, most = 0, len(section), _FEW
-    while pos < size:
+    size, goal = len(section), len(columns.values) + most
+    while pos < size and len(columns.values) < goal:
         try:
-            for _ in range(max(1, min(most, header.record_count - len(columns.values)))):
+            for _ in range(goal - len(columns.values)):
                 length, eight = _LONG(section, pos)
                 body = pos + 3
                 if length & 0x80 == 0:
@@ -156,12 +187,7 @@ def _walk(section: bytes, header: BatchHeader, columns: Columns, *, values_only:
                 record, pos = decode_record(section, pos, header)
                 for column, field in zip(columns, record, strict=True):
                     column.append(field)  # type: ignore[attr-defined]
-        if values_only and pos < size:
-            run, pos = strides.cut(section, pos, columns.values)
-            columns.values.extend(run)
-            most = _FEW if run else _MANY
-    if len(columns.values) != header.record_count:
-        raise CorruptRecord(f"A batch says it has {header.record_count} records; {len(columns.values)} are there.")
+    return pos
 
 
 def _widths(eight: int) -> _Widths:

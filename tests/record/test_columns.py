@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kq.record import columns, compression, strides
 from kq.record.batch import HEADER_SIZE, BatchHeader, Record, decode_records, encode_batch
-from kq.record.columns import Columns, read_columns, read_joined, read_values
+from kq.record.columns import Columns, iter_columns, read_columns, read_joined, read_values
 from kq.record.faults import CorruptRecord, TooLarge
 from tests.record.support import EDGES, LIMIT, records, runs, with_section
 
@@ -26,12 +26,22 @@ def joined(rows: list[Record], delimiter: bytes) -> bytes:
     return b"".join((row.value or b"") + delimiter for row in rows)
 
 
+def in_pieces(batch: bytes, most: int, limit: int = LIMIT) -> Columns:
+    whole = Columns.empty()
+    for part in iter_columns(batch, limit=limit, most=most):
+        assert 1 <= len(part.values) <= most
+        for column, more in zip(whole, part, strict=True):
+            column.extend(more)  # type: ignore[attr-defined]
+    return whole
+
+
 @settings(max_examples=300)
 @given(batches, st.sampled_from(range(5)))
 def test_all_readers_agree(rows: list[Record], codec: int) -> None:
     batch = memoryview(encode_batch(rows, codec=codec, base_offset=rows[0].offset))
     assert read_values(batch, limit=LIMIT) == [row.value for row in rows]
     assert read_columns(batch, limit=LIMIT) == by_column(rows)
+    assert in_pieces(batch, 7) == by_column(rows)
     assert read_joined(batch, b"\r\n", limit=LIMIT) == (joined(rows, b"\r\n"), len(rows))
 
 
@@ -107,13 +117,15 @@ def agree_on_damage(batch: bytes) -> None:
     except CorruptRecord:
         with pytest.raises(CorruptRecord):
             read_columns(batch, limit=1 << 20)
+        with pytest.raises(CorruptRecord):
+            in_pieces(batch, 2, limit=1 << 20)
         try:
             values = read_values(batch, limit=1 << 20)  # may overlook what it was not asked for
         except CorruptRecord:
             return
         assert all(value is None or isinstance(value, bytes) for value in values)
         return
-    assert read_columns(batch, limit=1 << 20) == by_column(rows)
+    assert read_columns(batch, limit=1 << 20) == in_pieces(batch, 2, limit=1 << 20) == by_column(rows)
     assert read_values(batch, limit=1 << 20) == [row.value for row in rows]
 
 

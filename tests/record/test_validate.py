@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
@@ -23,7 +24,9 @@ from kq.record.batch import (
     parse_header,
     seal,
 )
+from kq.record.packing import pack_values
 from kq.record.validate import (
+    MOST_RECORD_ERRORS,
     RecordsRefused,
     check_codec,
     check_produced,
@@ -306,6 +309,28 @@ def test_what_unfolds_past_the_limit_is_refused() -> None:
         with pytest.raises(KafkaError, match="more than 1048576 bytes") as caught:
             check()
         assert caught.value.code == Err.INVALID_RECORD
+
+
+def test_a_hundred_thousand_faults_are_not_all_named() -> None:
+    values = [b""] * 100_000
+    bare = encode_batch([Record(i, NOW + 2 * HOUR, None, v) for i, v in enumerate(values)], codec=compression.ZSTD)
+    with pytest.raises(RecordsRefused) as caught:
+        walked(bare, need_keys=True)
+    assert [index for index, _ in caught.value.record_errors] == list(range(MOST_RECORD_ERRORS))
+    errors = timestamp_errors(bare, now_ms=NOW, before_max_ms=FOREVER, after_max_ms=HOUR, limit=LIMIT)
+    assert [index for index, _ in errors] == list(range(MOST_RECORD_ERRORS))
+
+
+def test_the_walk_needs_little_more_memory_than_the_records_section() -> None:
+    """100,000 empty records: 0.9 MB unfolded, some 13 MB as objects."""
+    data = pack_values([b""] * 100_000, NOW, codec=compression.ZSTD)
+    walked(data)  # builds the tables
+    tracemalloc.start()
+    try:
+        walked(data)
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_any_bytes_get_an_answer() -> None:
