@@ -22,11 +22,15 @@ DEFAULT_RECORDS = 1_000_000
 
 
 @app.command(
-    "produce", cls=TableCommand, epilog="kq bench produce\nkq bench produce orders -n 100000 --size 1024 --acks all -z lz4"
+    "produce",
+    cls=TableCommand,
+    epilog="kq bench produce\nkq bench produce orders -n 100000 --size 1024 --acks all -z lz4",
 )
 def produce(
     ctx: typer.Context,
-    topic: Annotated[str | None, flags.argument("[TOPIC]", "an existing topic; without one a topic is made and deleted")] = None,
+    topic: Annotated[
+        str | None, flags.argument("[TOPIC]", "an existing topic; without one a topic is made and deleted")
+    ] = None,
     topic_flag: flags.Topic = None,
     count: flags.Count = None,
     size: Annotated[int, flags.own("--size", metavar="BYTES", help="of each value (100)")] = 100,

@@ -106,9 +106,7 @@ async def produce(cluster: Cluster, topic: str, records: int, size: int, *, sync
     return Result(records, records * size, elapsed_s, sorted(latencies))
 
 
-async def _in_chunks(
-    producer: Producer, topic: str, chunk: list[bytes], records: int, latencies: list[float]
-) -> None:
+async def _in_chunks(producer: Producer, topic: str, chunk: list[bytes], records: int, latencies: list[float]) -> None:
     waiting: set[asyncio.Task[None]] = set()
     failed: list[KafkaError] = []
 
@@ -150,7 +148,9 @@ async def consume(cluster: Cluster, call: Call, name: str, partition: str | None
     records = size_bytes = 0
     began_s = time.perf_counter()
     async with Consumer(cluster) as consumer:
-        consumer.assign({pair: start for pair, (start, _) in bounds.items()}, {pair: end for pair, (_, end) in bounds.items()})
+        consumer.assign(
+            {pair: start for pair, (start, _) in bounds.items()}, {pair: end for pair, (_, end) in bounds.items()}
+        )
         while bounds and not consumer.finished and (count is None or records < count):
             asked_s = time.perf_counter()
             fetches = await consumer.fetch(timeout_ms=1000)

@@ -38,11 +38,17 @@ STOP_TIMEOUT_S = 30.0
 def start(
     ctx: typer.Context,
     data_dir: flags.DataDir = None,
-    listen: Annotated[str | None, flags.own("--listen", metavar="HOST:PORT", help="port 0: a free one (127.0.0.1:9092)")] = None,
-    advertise: Annotated[str | None, flags.own("--advertise", metavar="HOST:PORT", help="the address clients are told")] = None,
+    listen: Annotated[
+        str | None, flags.own("--listen", metavar="HOST:PORT", help="port 0: a free one (127.0.0.1:9092)")
+    ] = None,
+    advertise: Annotated[
+        str | None, flags.own("--advertise", metavar="HOST:PORT", help="the address clients are told")
+    ] = None,
     settings: flags.BrokerSettings = None,
     config: Annotated[str | None, flags.own("--config", metavar="FILE", help="a server.properties")] = None,
-    detach: Annotated[bool, flags.own("-d", "--detach", help="return when the port answers, with its address on stdout")] = False,
+    detach: Annotated[
+        bool, flags.own("-d", "--detach", help="return when the port answers, with its address on stdout")
+    ] = False,
 ) -> None:
     """Run a broker until Ctrl-C. Its log goes to stderr; with --detach into the data directory."""
     from kq.cli import broker_start
@@ -87,7 +93,8 @@ def stop(ctx: typer.Context, data_dir: flags.DataDir = None, timeout: flags.Time
     while running.is_alive():
         if time.monotonic() > deadline:
             raise NotInTime(
-                f"the broker {running.pid} has not ended after {limit_s:g}s", Hint("end it now", f"kill -9 {running.pid}")
+                f"the broker {running.pid} has not ended after {limit_s:g}s",
+                Hint("end it now", f"kill -9 {running.pid}"),
             )
         time.sleep(0.02)
     if call.json:
@@ -152,7 +159,8 @@ def _require(directory: Path, given: str | None) -> Running:
     running = find_running(directory)
     if running is None:
         raise NotFound(
-            f"no broker is running on {home_short(directory)}; start one: kq broker start{_flag(given)}", code="NOT_RUNNING"
+            f"no broker is running on {home_short(directory)}; start one: kq broker start{_flag(given)}",
+            code="NOT_RUNNING",
         )
     return running
 

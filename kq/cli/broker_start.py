@@ -47,7 +47,9 @@ class Order:
             from kq.config import parse_properties
 
             values = dict(parse_properties(Path(self.config).read_text(encoding="utf-8")))
-        values.update(setting.split("=", 1) for setting in self.settings)  # type: ignore[arg-type]
+        for setting in self.settings:
+            key, _, value = setting.partition("=")
+            values[key.strip()] = value
         return values.get(name)
 
 
@@ -85,7 +87,8 @@ def _check_port(listen: str) -> None:
         except OSError as fault:
             if fault.errno == errno.EADDRINUSE:
                 raise Failure(
-                    f"{listen} is in use; take a free port: kq broker start --listen {_bracketed(host)}:0", code="PORT_IN_USE"
+                    f"{listen} is in use; take a free port: kq broker start --listen {_bracketed(host)}:0",
+                    code="PORT_IN_USE",
                 ) from None
             if fault.errno == errno.EADDRNOTAVAIL:
                 raise Failure(f"--listen {listen}: '{host}' is no address of this machine") from None
@@ -157,16 +160,19 @@ def become(order: Order, *, color: bool, quiet: bool) -> None:
 def banner(order: Order, ready: dict[str, Any], *, took_s: float, color: bool) -> str:
     address, data = ready["bootstrap"], home_short(order.data_dir)
     width = max(len(address), len(data)) + 2
-    held = (
-        f"{_counted(ready['topics'], 'topic')}, {_counted(ready['partitions'], 'partition')}, {size_text(ready['size_bytes'])}, "
-        f"{'clean start' if ready['clean'] else 'recovered: it was not stopped cleanly'}"
-    )
+    held = [
+        _counted(ready["topics"], "topic"),
+        _counted(ready["partitions"], "partition"),
+        size_text(ready["size_bytes"]),
+        "clean start" if ready["clean"] else "recovered: it was not stopped cleanly",
+    ]
+    identity = f"broker {ready['node_id']}, cluster {ready['cluster_id']}"
     here = address.startswith(("127.", "localhost", "[::1]"))
     bold, plain = ("\x1b[1m", "\x1b[0m") if color else ("", "")
     lines = [
-        f"{bold}kq {ready['version']}{plain}: broker {ready['node_id']}, cluster {ready['cluster_id']}, ready in {took_s:.2f}s",
+        f"{bold}kq {ready['version']}{plain}: {identity}, ready in {took_s:.2f}s",
         f"  listens on  {address:<{width}}{'this machine only' if here else 'other machines too'}",
-        f"  data        {data:<{width}}{held}",
+        f"  data        {data:<{width}}{', '.join(held)}",
         *_safety(order),
     ]
     if ready.get("admin"):

@@ -72,7 +72,8 @@ def parse_pairs(pairs: Sequence[str], flag: str) -> list[tuple[str, str]]:
 
 
 def parse_changes(pairs: Sequence[str], unset: Sequence[str], flag: str) -> list[ConfigChange]:
-    """`key=value` sets, `key+=value` adds to a list, `key-=value` takes from it; `unset` goes back to what is inherited."""
+    """`key=value` sets, `key+=value` adds to a list, `key-=value` takes from it; `unset` goes back to what is
+    inherited."""
     changes = []
     for key, value in parse_pairs(pairs, flag):
         op = {"+": AlterOp.APPEND, "-": AlterOp.SUBTRACT}.get(key[-1:], AlterOp.SET)

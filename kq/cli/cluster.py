@@ -85,10 +85,12 @@ class _Overview:
         controller = self._metadata.controller_id
         marks = "" if self.under_replicated + self.under_min_isr + self.offline == 0 else "! "
         topics = len(self._metadata.topics)
+        trouble = (
+            f"{self.under_replicated} under-replicated, {self.under_min_isr} under min ISR, {self.offline} offline"
+        )
         return (
             f"cluster {cluster}   {brokers}, controller {controller if controller >= 0 else '·'}\n"
-            f"{topics} topic{'' if topics == 1 else 's'}, {len(self._partitions)} partitions: "
-            f"{marks}{self.under_replicated} under-replicated, {self.under_min_isr} under min ISR, {self.offline} offline"
+            f"{topics} topic{'' if topics == 1 else 's'}, {len(self._partitions)} partitions: {marks}{trouble}"
         )
 
     def _rows(self) -> list[Row]:
@@ -162,7 +164,9 @@ API_COLUMNS = [
 ]
 
 
-@app.command("api-versions", cls=TableCommand, epilog="kq cluster api-versions\nkq cluster api-versions --broker 1 --json")
+@app.command(
+    "api-versions", cls=TableCommand, epilog="kq cluster api-versions\nkq cluster api-versions --broker 1 --json"
+)
 def api_versions(ctx: typer.Context, broker: OneBroker = None) -> None:
     """Which requests each broker knows, in which versions, and its features."""
     from kq.client import Admin

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,7 +19,7 @@ app = typer.Typer(**PLAIN_TYPER)
 LONGEST_WAIT_S = 0.3  # somebody is holding the Tab key down
 
 
-class Shell(str, Enum):
+class Shell(StrEnum):
     bash = "bash"
     zsh = "zsh"
     fish = "fish"
@@ -33,7 +33,9 @@ class Shell(str, Enum):
 def completion(
     ctx: typer.Context,
     shell: Annotated[Shell | None, flags.argument("bash|zsh|fish", "which shell")] = None,
-    topic_names: Annotated[bool, flags.own("--topic-names", help="names of topics, for the scripts", hidden=True)] = False,
+    topic_names: Annotated[
+        bool, flags.own("--topic-names", help="names of topics, for the scripts", hidden=True)
+    ] = False,
 ) -> None:
     """Print the completion script of a shell. Nothing is installed and no dot file is touched."""
     call: Call = ctx.obj

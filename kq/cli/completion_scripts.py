@@ -1,7 +1,7 @@
 """Completion scripts for bash, zsh and fish, written from the command tree.
 
-Words are static; topic names come from `kq completion --topic-names`, which gives up after 300 ms, profile names from the
-directory of profiles. The files in `completions/` are these texts; a test holds them current.
+Words are static; topic names come from `kq completion --topic-names`, which gives up after 300 ms, profile names from
+the directory of profiles. The files in `completions/` are these texts; a test holds them current.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from kq.cli.tree import Node, Option, command_tree
 _GENERATED = "# Completion of kq for {shell}. Written by `kq completion {shell}`; do not edit."
 TOPIC_OPTIONS = ("-t", "--topic")
 PROFILE_OPTIONS = ("-C", "--profile")
+PROFILES = "kq profile list --names -q 2>/dev/null"
 
 
 class _Words:
@@ -37,6 +38,10 @@ class _Words:
             names = [f"{a} {b}" for a in (noun.path[1], *noun.aliases) for b in (node.path[2], *node.aliases)]
         return [(name, " ".join(node.path[1:])) for name in names]
 
+    def pattern(self, node: Node, quote: str) -> str:
+        """The alternatives of a shell `case`."""
+        return "|".join(f"{quote}{typed}{quote}" for typed, _ in self.spellings(node))
+
     def wants_topics(self, node: Node) -> bool:
         return any("TOPIC" in argument.metavar for argument in node.arguments)
 
@@ -59,8 +64,7 @@ def bash() -> str:
     known = _Words(command_tree())
     valued = _bar(sorted(known.takes_value))
     paths = [
-        f'            {_bar(chr(34) + typed + chr(34) for typed, _ in known.spellings(node))}) path="{" ".join(node.path[1:])}" ;;'
-        for node in known.nodes[1:]
+        f'            {known.pattern(node, chr(34))}) path="{" ".join(node.path[1:])}" ;;' for node in known.nodes[1:]
     ]
     choices = [
         f'        {_bar(opts)}) COMPREPLY=($(compgen -W "{" ".join(words)}" -- "$cur")); return ;;'
@@ -75,8 +79,8 @@ def bash() -> str:
         [
             _GENERATED.format(shell="bash"),
             "_kq_topics() {",
-            '    local args=() i',
-            '    for ((i = 1; i < COMP_CWORD; i++)); do',
+            "    local args=() i",
+            "    for ((i = 1; i < COMP_CWORD; i++)); do",
             '        case "${COMP_WORDS[i]}" in',
             '        -b | --bootstrap | -C | --profile) args+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]}") ;;',
             "        esac",
@@ -84,7 +88,8 @@ def bash() -> str:
             '    kq completion --topic-names "${args[@]}" 2>/dev/null',
             "}",
             "_kq() {",
-            '    local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD - 1]}" path="" words="" topics="" skip="" i',
+            '    local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD - 1]}"',
+            '    local path="" words="" topics="" skip="" i',
             "    for ((i = 1; i < COMP_CWORD; i++)); do",
             '        if [[ -n $skip ]]; then skip=""; continue; fi',
             '        case "${COMP_WORDS[i]}" in',
@@ -99,7 +104,7 @@ def bash() -> str:
             '    case "$prev" in',
             *choices,
             f'        {_bar(TOPIC_OPTIONS)}) COMPREPLY=($(compgen -W "$(_kq_topics)" -- "$cur")); return ;;',
-            f'        {_bar(PROFILE_OPTIONS)}) COMPREPLY=($(compgen -W "$(kq profile list --names -q 2>/dev/null)" -- "$cur")); return ;;',
+            f'        {_bar(PROFILE_OPTIONS)}) COMPREPLY=($(compgen -W "$({PROFILES})" -- "$cur")); return ;;',
             f'        {valued}) COMPREPLY=($(compgen -f -- "$cur")); return ;;',
             "    esac",
             '    case "$path" in',
@@ -122,10 +127,13 @@ def zsh() -> str:
     known = _Words(command_tree())
     valued = _bar(sorted(known.takes_value))
     paths = [
-        f"                {_bar(_zsh_quoted(typed) for typed, _ in known.spellings(node))}) where={_zsh_quoted(' '.join(node.path[1:]))} ;;"
+        f"                {known.pattern(node, chr(39))}) where={_zsh_quoted(' '.join(node.path[1:]))} ;;"
         for node in known.nodes[1:]
     ]
-    choices = [f"        {_bar(opts)}) compadd -- {' '.join(words)}; return ;;" for opts, words in sorted(known.choices.items())]
+    choices = [
+        f"        {_bar(opts)}) compadd -- {' '.join(words)}; return ;;"
+        for opts, words in sorted(known.choices.items())
+    ]
     cases = []
     for node in known.nodes:
         if node.commands:
@@ -169,7 +177,7 @@ def zsh() -> str:
             "    case $words[CURRENT-1] in",
             *choices,
             f"        {_bar(TOPIC_OPTIONS)}) _kq_topics; return ;;",
-            f'        {_bar(PROFILE_OPTIONS)}) compadd -- ${{(f)"$(kq profile list --names -q 2>/dev/null)"}}; return ;;',
+            f'        {_bar(PROFILE_OPTIONS)}) compadd -- ${{(f)"$({PROFILES})"}}; return ;;',
             f"        {valued}) _files; return ;;",
             "    esac",
             "    case $where in",
@@ -242,7 +250,7 @@ def _fish_option(option: Option) -> str:
         elif set(TOPIC_OPTIONS) & set(option.opts):
             value = " -x -a '(__kq_topics)'"
         elif set(PROFILE_OPTIONS) & set(option.opts):
-            value = " -x -a '(kq profile list --names -q 2>/dev/null)'"
+            value = f" -x -a '({PROFILES})'"
         else:
             value = " -r"
     return f"{' '.join(names)}{value} -d {_fish_quoted(option.help)}"

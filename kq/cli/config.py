@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,13 +24,15 @@ app = noun_app(
 )
 
 
-class Kind(str, Enum):
+class Kind(StrEnum):
     topic = "topic"
     broker = "broker"
 
 
 KindArgument = Annotated[Kind, flags.argument("topic|broker", "whose settings")]
-NameArgument = Annotated[str, flags.argument("NAME", "topic, or broker id; for a broker also 'default', for all of them")]
+NameArgument = Annotated[
+    str, flags.argument("NAME", "topic, or broker id; for a broker also 'default', for all of them")
+]
 COLUMNS = [
     Column("KIND"),
     Column("NAME"),
@@ -137,7 +139,9 @@ def describe(
             call.envelope(**_whose(resource), settings=settings)
             return
         extra = [Column("MEANING", "text", cut=True)] if docs else []
-        rows = [Row([*setting_row(e).cells, *([_plain_text(e.documentation) or NONE] if docs else [])]) for e in entries]
+        rows = [
+            Row([*setting_row(e).cells, *([_plain_text(e.documentation) or NONE] if docs else [])]) for e in entries
+        ]
         call.table([*SETTING_COLUMNS, *extra], rows)
         hidden = len(answer.entries) - len(entries)
         if hidden and not keys:
@@ -178,14 +182,19 @@ async def refuse(cluster: Cluster, call: Call, answer: ResourceConfig) -> None:
 @app.command(
     "alter",
     cls=TableCommand,
-    epilog="kq config alter topic orders retention.ms=86400000\nkq config alter broker default --unset log.retention.ms",
+    epilog="kq config alter topic orders retention.ms=86400000\n"
+    "kq config alter broker default --unset log.retention.ms",
 )
 def alter(
     ctx: typer.Context,
     kind: KindArgument,
     name: NameArgument,
-    pairs: Annotated[list[str] | None, flags.argument("[KEY=VALUE]…", "KEY+=VALUE adds to a list, KEY-=VALUE takes away")] = None,
-    unset: Annotated[list[str] | None, flags.own("--unset", metavar="KEY", help="back to the inherited value; repeat")] = None,
+    pairs: Annotated[
+        list[str] | None, flags.argument("[KEY=VALUE]…", "KEY+=VALUE adds to a list, KEY-=VALUE takes away")
+    ] = None,
+    unset: Annotated[
+        list[str] | None, flags.own("--unset", metavar="KEY", help="back to the inherited value; repeat")
+    ] = None,
     dry_run: flags.DryRun = False,
 ) -> None:
     """Change settings while the cluster runs: all of the given ones, or none."""
@@ -205,7 +214,10 @@ def alter(
         error = (await Admin(cluster).alter_configs({resource: changes}, validate_only=dry_run))[resource]
         if error is not None and kind is Kind.topic:
             await refuse(cluster, call, ResourceConfig(resource, error=error))
-        facts = {"kind": kind.value, "changes": [{"name": c.name, "op": c.op.name.lower(), "value": c.value} for c in changes]}
+        facts = {
+            "kind": kind.value,
+            "changes": [{"name": c.name, "op": c.op.name.lower(), "value": c.value} for c in changes],
+        }
         return [Done(_spoken(resource), error, facts, words=f"altered {_spoken(resource)}")]
 
     report_done(call, "resources", call.run(work), dry_run=dry_run)

@@ -19,7 +19,9 @@ app = typer.Typer(**PLAIN_TYPER)
 )
 def consume(
     ctx: typer.Context,
-    topics: Annotated[list[str] | None, flags.argument("TOPIC…", "topics or globs; orders:0,2-4 for partitions")] = None,
+    topics: Annotated[
+        list[str] | None, flags.argument("TOPIC…", "topics or globs; orders:0,2-4 for partitions")
+    ] = None,
     topic: flags.Topic = None,
     partition: flags.Partition = None,
     regex: flags.Regex = False,
@@ -33,7 +35,9 @@ def consume(
     delimiter: flags.Delimiter = None,
     decode: Annotated[
         list[str] | None,
-        flags.own("--decode", metavar="[key=|value=]HOW", help="json, msgpack, int32, double, … or a pack string ('>iq')"),
+        flags.own(
+            "--decode", metavar="[key=|value=]HOW", help="json, msgpack, int32, double, … or a pack string ('>iq')"
+        ),
     ] = None,
     output: Annotated[str | None, flags.own("--output", metavar="FILE", help="into a file instead of stdout")] = None,
 ) -> None:

@@ -72,7 +72,9 @@ def run(call: Call, order: Order) -> None:
             await _Run(cluster, call, order, span, printing, outlet).run()
 
     try:
-        call.run(work, defaults={"isolation.level": "read_committed", "auto.offset.reset": "earliest"}, many_records=True)
+        call.run(
+            work, defaults={"isolation.level": "read_committed", "auto.offset.reset": "earliest"}, many_records=True
+        )
     except KeyboardInterrupt:
         if not follows:
             raise

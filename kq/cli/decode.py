@@ -1,8 +1,8 @@
 """`--decode [key=|value=]HOW`: bytes into something readable on the way out.
 
-HOW is json, msgpack (where that library is installed), a word such as int32 or double, or a pack string (`packing.py`).
-With `--json` the decoded value stands in the line as JSON; else it is printed as text. What cannot be decoded stays as it
-is, and is counted: the command says so once, at the end.
+HOW is json, msgpack (where that library is installed), a word such as int32 or double, or a pack string
+(`packing.py`). With `--json` the decoded value stands in the line as JSON; else it is printed as text. What cannot be
+decoded stays as it is, and is counted: the command says so once, at the end.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _decoder(how: str, spec: str) -> Decode:
 
 def _msgpack() -> Decode:
     try:
-        import msgpack
+        import msgpack  # type: ignore[import-untyped]
     except ImportError:
         raise Failure("--decode msgpack needs the msgpack library", Hint("install it", "pip install msgpack")) from None
 

@@ -79,7 +79,10 @@ class _Demo:
             lines.pop()
         self._step(["kq", "topic", "create", TOPIC, "-p", str(PARTITIONS)])
         sent = self._kq(["produce", TOPIC, "-K "], stdin=self._original)
-        self._note(f"kq produce {TOPIC} -K' ' < {shlex.quote(_short(self._path))}", f"{len(lines)} records in {sent.took_s:.2f}s")
+        self._note(
+            f"kq produce {TOPIC} -K' ' < {shlex.quote(_short(self._path))}",
+            f"{len(lines)} records in {sent.took_s:.2f}s",
+        )
         self._step(["kq", "topic", "describe", TOPIC], also=["--table"])
         self._segments()
         came = self._kq(["consume", TOPIC, "-e", "-f", "%p %K %k%v\\n"])
@@ -158,8 +161,8 @@ def _by_partition(records: bytes) -> dict[int, list[bytes]]:
 def _difference(lines: Sequence[bytes], by_partition: dict[int, list[bytes]]) -> str | None:
     """None when the file is what the partitions hold, each in its order, nothing more and nothing less.
 
-    Kafka keeps order within a partition: so the file must be an interleaving of them. `places` are the ways to have read
-    up to here; there is more than one only where lines without a key are alike.
+    Kafka keeps order within a partition: so the file must be an interleaving of them. `places` are the ways to have
+    read up to here; there is more than one only where lines without a key are alike.
     """
     queues = [by_partition[partition] for partition in sorted(by_partition)]
     places = {(0,) * len(queues)}

@@ -1,4 +1,5 @@
-"""How a run ends: every failure becomes its line on stderr and its exit code; nothing ends in a traceback unless `-vv`."""
+"""How a run ends: every failure becomes its line on stderr and its exit code; nothing ends in a traceback unless
+`-vv`."""
 
 from __future__ import annotations
 

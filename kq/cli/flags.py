@@ -1,7 +1,8 @@
-"""The shared flags: one spelling and one meaning everywhere (the table of CLI.md; a test compares every command with it).
+"""The shared flags: one spelling and one meaning everywhere (the table of CLI.md; a test compares every command with
+it).
 
-A command takes a flag by annotating a parameter with one of the types below. Every shared flag may stand before or after
-the subcommand: `groups.py` moves it, and needs only `TAKES_VALUE` for that.
+A command takes a flag by annotating a parameter with one of the types below. Every shared flag may stand before or
+after the subcommand: `groups.py` moves it, and needs only `TAKES_VALUE` for that.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""How one value is spelled inside a format: numbers in digits, hex or binary, text in hex or base64, times, packed data."""
+"""How one value is spelled inside a format: numbers in digits, hex or binary, text in hex or base64, times, packed
+data."""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ def number_writer(modifier: str) -> Callable[[int], bytes] | None:
         return lambda number: f"{number & mask:0{bits // 4}x}".encode()
     order = "big" if match[1] == "big" else "little"
     size = bits // 8
-    return lambda number: (number & mask).to_bytes(size, order)  # type: ignore[arg-type]
+    return lambda number: (number & mask).to_bytes(size, order)
 
 
 def text_writer(modifier: str) -> Callable[[bytes], bytes] | None:

@@ -1,9 +1,10 @@
 """`-G`: which records are shown, by key, value, header and time.
 
-    k:PATTERN  v:PATTERN  hk:PATTERN (a header's name)  hv:PATTERN (a header's value)  h:NAME=PATTERN  t:@-1h:  t:@T1:@T2
+    k:PATTERN  v:PATTERN  hk:PATTERN (a header's name)  hv:PATTERN (its value)  h:NAME=PATTERN  t:@-1h:  t:@T1:@T2
 
-A pattern without `*`, `?` and `[` is looked for anywhere; with them it is a glob for the whole field. Under `--regex` it is
-a regular expression, looked for anywhere. `!` before it all negates; several filters must all hold. Null matches nothing.
+A pattern without `*`, `?` and `[` is looked for anywhere; with them it is a glob for the whole field. Under `--regex`
+it is a regular expression, looked for anywhere. `!` before it all negates; several filters must all hold. Null
+matches nothing.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""How the command tree behaves, over Typer: nouns load when they are used, shared flags may stand before the subcommand,
-`ls`, `rm`, `desc` and plurals are understood, and each command gets the flags that every command has.
+"""How the command tree behaves, over Typer: nouns load when they are used, shared flags may stand before the
+subcommand, `ls`, `rm`, `desc` and plurals are understood, and each command gets the flags that every command has.
 
 Help is plain text (no rich), ends with two real examples, and is the same in a pipe.
 """
@@ -130,7 +130,8 @@ def examples(command: Command) -> list[str]:
 
 
 class NounGroup(TyperGroup):
-    """A group of commands. `alone` is the one that the noun alone stands for; `nouns` are loaded when first asked for."""
+    """A group of commands. `alone` is the one that the noun alone stands for; `nouns` are loaded when first asked
+    for."""
 
     alone: str | None = None
     nouns: dict[str, Noun] = {}  # noqa: RUF012  a table, filled by the root alone

@@ -26,7 +26,8 @@ def _as_json(node: Node) -> dict[str, Any]:
         described["commands"] = [_as_json(command) for command in node.commands]
     else:
         described["arguments"] = [
-            {"metavar": a.metavar, "help": a.help, "required": a.required, "choices": list(a.choices)} for a in node.arguments
+            {"metavar": a.metavar, "help": a.help, "required": a.required, "choices": list(a.choices)}
+            for a in node.arguments
         ]
     described["options"] = [
         {"names": list(o.opts), "metavar": o.metavar, "help": o.help, "repeats": o.repeats, "choices": list(o.choices)}

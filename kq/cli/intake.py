@@ -86,7 +86,8 @@ def _set(ready: asyncio.Future[None]) -> None:
 
 
 class Cutter:
-    """Cuts a stream at a delimiter. A piece longer than `limit` is dropped as it comes, so that memory stays bounded."""
+    """Cuts a stream at a delimiter. A piece longer than `limit` is dropped as it comes, so that memory stays
+    bounded."""
 
     def __init__(self, delimiter: bytes, limit: int) -> None:
         self._delimiter = delimiter

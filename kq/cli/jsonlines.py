@@ -3,9 +3,9 @@
     {"topic":"orders","partition":0,"offset":12,"timestamp_ms":1700000000123,"key":"a","value":"b",
      "headers":[{"name":"h","value":"x"}]}                                             (one line)
 
-Bytes that are not UTF-8 stand under `key_base64`, `value_base64`; null is null, not ""; headers keep order and repeats. On
-the way in `topic`, `partition`, `timestamp_ms`, `key` and `headers` may be missing, `offset` is ignored, and a value that is
-neither text nor null is taken as JSON itself: `"value":{"order":918}` is sent as `{"order":918}`.
+Bytes that are not UTF-8 stand under `key_base64`, `value_base64`; null is null, not ""; headers keep order and
+repeats. On the way in `topic`, `partition`, `timestamp_ms`, `key` and `headers` may be missing, `offset` is ignored,
+and a value that is neither text nor null is taken as JSON itself: `"value":{"order":918}` is sent as `{"order":918}`.
 """
 
 from __future__ import annotations
@@ -43,11 +43,12 @@ def _render_decoded(rows: Rows) -> bytes:
 
 def _lines(rows: Rows, keys: list[str], values: list[str]) -> bytes:
     head = f'{{"topic":{encode_basestring(rows.topic)},"partition":{rows.partition},"offset":'
+    spelled = [_headers(headers) if headers else "[]" for headers in rows.headers]
     return "".join(
         [
-            f'{head}{offset},"timestamp_ms":{at_ms},{key},{value},"headers":{_headers(headers) if headers else "[]"}}}\n'
+            f'{head}{offset},"timestamp_ms":{at_ms},{key},{value},"headers":{headers}}}\n'
             for offset, at_ms, key, value, headers in zip(
-                rows.offsets, rows.timestamps, keys, values, rows.headers, strict=True
+                rows.offsets, rows.timestamps, keys, values, spelled, strict=True
             )
         ]
     ).encode()
@@ -91,7 +92,7 @@ def _headers(headers: Headers) -> str:
     return f"[{','.join(members)}]"
 
 
-# -- the way in ----------------------------------------------------------------------------------------------------------
+# -- the way in -----------------------------------------------------------------------------------------------------
 
 
 class JsonRecord(NamedTuple):

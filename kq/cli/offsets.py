@@ -2,8 +2,8 @@
 
     start  end  N  +N (from the start)  -N (the last N)  N:M  :M  N:end  :end  @TIME  @T1:T2  @T:  @:T
 
-A range ends before M, or before the first record at or after T2. TIME is RFC 3339, a date, a time of day (local where no
-zone is given), 10 digits (seconds), 13 digits (milliseconds), a duration back from now (`-1h`, `1h30m`), or `now`.
+A range ends before M, or before the first record at or after T2. TIME is RFC 3339, a date, a time of day (local where
+no zone is given), 10 digits (seconds), 13 digits (milliseconds), a duration back from now (`-1h`, `1h30m`), or `now`.
 """
 
 from __future__ import annotations
@@ -174,7 +174,8 @@ def _zone_of(offset: str) -> tzinfo | None:
 
 
 def place(position: Position, *, start: int, end: int, at_time: int | None) -> int:
-    """The offset of a position in a partition that holds [start, end); `at_time`: the first at or after the time asked."""
+    """The offset of a position in a partition that holds [start, end); `at_time`: the first at or after the time
+    asked."""
     match position.base:
         case Base.START:
             return min(start + position.value, end)

@@ -26,7 +26,7 @@ async def open_outlet(path: str | None) -> AsyncIterator[Outlet]:
         sys.stdout.flush()
         yield Outlet(_to_stdout)
         return
-    import aiofiles
+    import aiofiles  # type: ignore[import-untyped]
 
     try:
         file = await aiofiles.open(path, "wb", buffering=0)

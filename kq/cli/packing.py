@@ -1,5 +1,5 @@
-"""Binary values by a pack string, as in kcat and kcl: `<` `>` switch the byte order, b B h H i I q Q are integers of 1, 2, 4
-and 8 bytes, c one character, s the rest as text, x a space in the output that reads nothing, `$` the end.
+"""Binary values by a pack string, as in kcat and kcl: `<` `>` switch the byte order, b B h H i I q Q are integers of
+1, 2, 4 and 8 bytes, c one character, s the rest as text, x a space in the output that reads nothing, `$` the end.
 
 The words `int8` to `int64`, `uint8` to `uint64`, `float`, `double` (big-endian) and `string` name the common ones.
 """

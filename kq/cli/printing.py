@@ -1,6 +1,7 @@
 """From fetches to bytes: filters, decoders and the format, chosen once; on a terminal, control characters are shown.
 
-Without filter, decoder and format a fetch goes out as one piece that the client joined: nothing is done per record here.
+Without filter, decoder and format a fetch goes out as one piece that the client joined: nothing is done per record
+here.
 """
 
 from __future__ import annotations
@@ -54,10 +55,10 @@ class Printing:
 
     def render(self, fetched: Fetched, left: int | None) -> tuple[bytes, int]:
         """The bytes of at most `left` records, and how many they are."""
-        if self._compiled is None and self._filters is None and self._decoders is None:
-            if left is None or fetched.records_at_most <= left:
-                data, count = fetched.joined(self._delimiter)
-                return self._safe(data), count
+        untouched = self._compiled is None and self._filters is None and self._decoders is None
+        if untouched and (left is None or fetched.records_at_most <= left):
+            data, count = fetched.joined(self._delimiter)
+            return self._safe(data), count
         rows = self._rows(fetched)
         if self._filters is not None:
             rows = rows.picked(self._filters.places(rows))
@@ -140,7 +141,9 @@ def choose_printing(
     elif "%" in name or "\\" in name:
         compiled = compile_format(name)
     else:
-        raise Usage(f"-f {name}: not a format{did_you_mean(name, WORDS)}; write json, raw, table or a format as '%k %v\\n'")
+        raise Usage(
+            f"-f {name}: not a format{did_you_mean(name, WORDS)}; write json, raw, table or a format as '%k %v\\n'"
+        )
     return Printing(
         compiled,
         delimiter=end,

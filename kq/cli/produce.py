@@ -15,12 +15,17 @@ app = typer.Typer(**PLAIN_TYPER)
 @app.command(
     "produce",
     cls=KqCommand,
-    epilog="kq produce orders -K: -z zstd < orders.txt\nkq consume orders --json -e | kq produce orders-copy --json --create",
+    epilog="kq produce orders -K: -z zstd < orders.txt\n"
+    "kq consume orders --json -e | kq produce orders-copy --json --create",
 )
 def produce(
     ctx: typer.Context,
-    topic: Annotated[str | None, flags.argument("[TOPIC]", "topic; with --json or %t the records may name theirs")] = None,
-    files: Annotated[list[str] | None, flags.argument("[FILE]…", "files to read, - is stdin; stdin without one")] = None,
+    topic: Annotated[
+        str | None, flags.argument("[TOPIC]", "topic; with --json or %t the records may name theirs")
+    ] = None,
+    files: Annotated[
+        list[str] | None, flags.argument("[FILE]…", "files to read, - is stdin; stdin without one")
+    ] = None,
     topic_flag: flags.Topic = None,
     partition: flags.Partition = None,
     key: flags.Key = None,
@@ -28,7 +33,9 @@ def produce(
     delimiter: flags.Delimiter = None,
     header: flags.Headers = None,
     tombstones: flags.Tombstones = False,
-    timestamp: Annotated[str | None, flags.own("--timestamp", metavar="TIME", help="for all records; as after @ in -o")] = None,
+    timestamp: Annotated[
+        str | None, flags.own("--timestamp", metavar="TIME", help="for all records; as after @ in -o")
+    ] = None,
     format_: flags.Format = None,
     compression: flags.Compression = None,
     acks: flags.Acks = None,
@@ -37,7 +44,9 @@ def produce(
     whole: Annotated[bool, flags.own("--whole", help="each file is one record")] = False,
     create: Annotated[bool, flags.own("--create", help="create the topic if it is not there")] = False,
     partitions: Annotated[int | None, flags.option("partitions", help="of a topic that --create makes")] = None,
-    report: Annotated[str | None, flags.own("--report", metavar="FORMAT", help="json or a format: a line a record on stdout")] = None,
+    report: Annotated[
+        str | None, flags.own("--report", metavar="FORMAT", help="json or a format: a line a record on stdout")
+    ] = None,
 ) -> None:
     """Send each line of stdin, or of files, as a record.
 

@@ -17,6 +17,7 @@ from kq.cli.partitions import no_topic, parse_partitions
 from kq.cli.pump import Pump
 from kq.cli.reach import refuse_change
 from kq.cli.report import Report, compile_report
+from kq.cli.selection import no_partition
 from kq.cli.shapes import Common, Formatted, JsonLines, Lines, Refuse, Shape, WholeFiles
 from kq.cli.text import unescaped
 from kq.cli.unformat import Reader
@@ -69,7 +70,9 @@ class _Checked:
         self.key_delimiter = _bytes(order.key_delimiter, "-K") if order.key_delimiter is not None else None
         if not self.delimiter or self.key_delimiter == b"":
             raise Usage(f"{call.command}: a delimiter cannot be empty")
-        shapes = [name for name, given in (("--json", self.is_json), ("-f", self.reader), ("--whole", order.whole)) if given]
+        shapes = [
+            name for name, given in (("--json", self.is_json), ("-f", self.reader), ("--whole", order.whole)) if given
+        ]
         if len(shapes) > 1:
             raise Usage(f"{call.command}: {' and '.join(shapes)} contradict each other")
         if shapes and (order.delimiter or order.key_delimiter):
@@ -163,7 +166,9 @@ def run(call: Call, order: Order) -> None:
     if STDIN in checked.sources and sys.stdin.isatty():
         call.warn("reading records from the terminal, one a line; Ctrl-D ends")
     flags = {
-        name: value for name, value in (("acks", order.acks), ("compression.type", order.compression)) if value is not None
+        name: value
+        for name, value in (("acks", order.acks), ("compression.type", order.compression))
+        if value is not None
     }
 
     async def work(cluster: Cluster) -> Pump:
@@ -207,9 +212,8 @@ async def _prepare(cluster: Cluster, call: Call, checked: _Checked) -> int:
         await _create(cluster, name, checked.order.partitions)
     else:
         partition = checked.common.partition
-        known = metadata.topics[name].partitions
-        if partition is not None and partition not in known:
-            raise NotFound(f"topic {name} has no partition {partition}; it has {len(known)}, 0 to {len(known) - 1}")
+        if partition is not None and partition not in metadata.topics[name].partitions:
+            raise no_partition(metadata.topics[name], partition)
     entry = (await settings_of(cluster, [name], ["max.message.bytes"])).get(name, {}).get("max.message.bytes")
     return int(entry.value) if entry is not None and entry.value else DEFAULT_MAX_MESSAGE_BYTES
 

@@ -39,7 +39,10 @@ def list_profiles(ctx: typer.Context) -> None:
     """All profiles, and which one is in use."""
     call: Call = ctx.obj
     used = os.environ.get("KQ_PROFILE") or profiles.profile_in_use(os.environ)
-    found = [(name, profiles.read_flat(profiles.profile_path(name, os.environ))) for name in profiles.profile_names(os.environ)]
+    found = [
+        (name, profiles.read_flat(profiles.profile_path(name, os.environ)))
+        for name in profiles.profile_names(os.environ)
+    ]
     if call.json:
         call.envelope(
             profiles=[
@@ -100,7 +103,8 @@ def show(
         call.envelope(
             profile=settings.profile,
             settings=[
-                {"name": key, "value": None if _is_hidden(key, had) else had.value, "from": had.source} for key, had in entries
+                {"name": key, "value": None if _is_hidden(key, had) else had.value, "from": had.source}
+                for key, had in entries
             ],
         )
         return

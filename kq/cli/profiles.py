@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -73,7 +72,7 @@ def no_profile(name: str, environ: Mapping[str, str]) -> NotFound:
     )
 
 
-def read_profile(name: str, environ: Mapping[str, str]) -> tuple[Path, dict[str, str]]:
+def read_profile(name: str, environ: Mapping[str, str]) -> dict[str, str]:
     path = profile_path(name, environ)
     if not path.exists():
         raise no_profile(name, environ)
@@ -81,7 +80,7 @@ def read_profile(name: str, environ: Mapping[str, str]) -> tuple[Path, dict[str,
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077 and (secret := next((key for key in values if is_secret(key)), None)):
         raise Failure(f"{path} holds {secret} and others can read it", Hint("close it", f"chmod 600 {path}"))
-    return path, values
+    return values
 
 
 def find_project_file(start: Path) -> Path | None:
@@ -105,6 +104,8 @@ def read_project_file(path: Path) -> dict[str, str]:
 
 
 def read_flat(path: Path) -> dict[str, str]:
+    import tomllib  # 10 ms, and most runs have no file to read
+
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as fault:

@@ -1,4 +1,5 @@
-"""One line of progress on stderr: from the first second on, four times a second, redrawn in place; on a terminal only."""
+"""One line of progress on stderr: from the first second on, four times a second, redrawn in place; on a terminal
+only."""
 
 from __future__ import annotations
 
@@ -74,5 +75,5 @@ def progress_text(
 def summary_text(label: str, *, records: int, size_bytes: int, elapsed_s: float, failed: int) -> str:
     """`orders: 1,204,517 records, 117.6 MB in 2.9s; 1 not sent`."""
     lost = f"; {count_text(failed)} not sent" if failed else ""
-    plural = "" if records == 1 else "s"
-    return f"{label}: {count_text(records)} record{plural}, {size_text(size_bytes)} in {duration_text(elapsed_s * 1000)}{lost}"
+    sent = f"{count_text(records)} record{'' if records == 1 else 's'}, {size_text(size_bytes)}"
+    return f"{label}: {sent} in {duration_text(elapsed_s * 1000)}{lost}"

@@ -92,7 +92,8 @@ class Pump:
                     if left is not None:
                         shipment = shipment.part(0, left)
                         left -= len(shipment.values)
-                    await self._ship(shipment, rate)
+                    for run in shipment.runs():
+                        await self._ship(run, rate)
                 self._update()
                 if left == 0:
                     return

@@ -73,7 +73,8 @@ def refuse_change(call: Call) -> None:
 
 
 def refuse_deletion(call: Call) -> None:
-    """As `refuse_change`; with a production profile the command must name it, so that a forgotten `use` deletes nothing."""
+    """As `refuse_change`; with a production profile the command must name it, so that a forgotten `use` deletes
+    nothing."""
     refuse_change(call)
     settings = call.settings
     if settings.production and not settings.profile_was_named:

@@ -55,7 +55,8 @@ def _cell(data: bytes | None) -> str:
 def _plain(rows: Rows) -> bytes:
     place = f"{rows.topic}:{rows.partition}".encode()
     lines = [
-        b"%b\t%b\t%d\t%b\t%b\n" % (utc_text(at_ms).encode() if at_ms >= 0 else b"-", place, offset, _exact(key), _exact(value))
+        b"%b\t%b\t%d\t%b\t%b\n"
+        % (utc_text(at_ms).encode() if at_ms >= 0 else b"-", place, offset, _exact(key), _exact(value))
         for offset, at_ms, key, value in zip(rows.offsets, rows.timestamps, rows.keys, rows.values, strict=True)
     ]
     return b"".join(lines)

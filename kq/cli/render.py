@@ -35,7 +35,8 @@ class Both(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`kind` decides alignment and both spellings. `drop` > 0: optional, the smallest goes first. `cut`: may end in `…`."""
+    """`kind` decides alignment and both spellings. `drop` > 0: optional, the smallest goes first. `cut`: may end in
+    `…`."""
 
     name: str
     kind: str = "name"

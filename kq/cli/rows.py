@@ -23,7 +23,8 @@ class Watermarks:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Records of one partition, in order. `batches` holds what a whole batch shares, repeated for each of its records."""
+    """Records of one partition, in order. `batches` holds what a whole batch shares, repeated for each of its
+    records."""
 
     topic: str
     partition: int

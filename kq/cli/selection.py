@@ -1,4 +1,5 @@
-"""Which topics and partitions a command is about: names, globs, `-t orders:0,2-4` and `-p` against what the cluster has.
+"""Which topics and partitions a command is about: names, globs, `-t orders:0,2-4` and `-p` against what the cluster
+has.
 
 A name that does not exist ends the command with exit 3 and the nearest name; no topic is created by asking.
 """
@@ -79,10 +80,13 @@ def _existing(topic: Topic, wanted: Sequence[int] | None, only: Sequence[int] | 
         chosen = [partition for partition in chosen if partition in only] if wanted is not None else list(only)
     missing = [partition for partition in chosen if partition not in topic.partitions]
     if missing:
-        raise NotFound(
-            f"topic {topic.name} has no partition {missing[0]}; it has {len(topic.partitions)}, 0 to {len(topic.partitions) - 1}"
-        )
+        raise no_partition(topic, missing[0])
     return chosen
+
+
+def no_partition(topic: Topic, partition: int) -> NotFound:
+    count = len(topic.partitions)
+    return NotFound(f"topic {topic.name} has no partition {partition}; it has {count}, 0 to {count - 1}")
 
 
 async def _refuse(cluster: Cluster, call: Call, name: str, topic: Topic | None) -> None:

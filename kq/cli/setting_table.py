@@ -1,4 +1,5 @@
-"""Settings as a table: the value as Kafka spells it, a reading aid in brackets on a terminal, and where it comes from."""
+"""Settings as a table: the value as Kafka spells it, a reading aid in brackets on a terminal, and where it comes
+from."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Which cluster and how: flags > KQ_* > kq.toml of the project > profile > defaults.
 
-`resolve` is pure but for reading the two files: what is asked of the environment and the directory is passed in. Secrets
-are never taken from flags; where one is to be read from a file or a command, that happens when a connection is made.
+`resolve` is pure but for reading the two files: what is asked of the environment and the directory is passed in.
+Secrets are never taken from flags; where one is to be read from a file or a command, that happens when a connection
+is made.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def resolve(
     named = profile or environ.get("KQ_PROFILE") or None
     name = named or project_values.get("profile") or profiles.profile_in_use(environ)
     if name:
-        path, values = profiles.read_profile(name, environ)
+        values = profiles.read_profile(name, environ)
         layers.append(("profile", {key: (value, f"profile {name}") for key, value in values.items()}))
     layers.append(("default", {"bootstrap": (DEFAULT_BOOTSTRAP, "default")}))
 

@@ -1,13 +1,14 @@
 """From input to records: lines with keys, JSON lines, a reverse format string, or whole files. Sans-IO.
 
-A shape takes chunks and gives shipments: records for one topic and one choice of partition, by the column, each with the
-number of the line (or record, or file) it came from, so that a failure can name it.
+A shape takes chunks and gives shipments: records for one topic and one choice of partition, by the column, each with
+the number of the line (or record, or file) it came from, so that a failure can name it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Protocol
 
 from kq.cli.failures import Failure
@@ -42,6 +43,20 @@ class Shipment:
             stamps if stamps is None or isinstance(stamps, int) else stamps[start:stop],
             self.partition,
         )
+
+    def runs(self) -> list[Shipment]:
+        """Itself, or stretches with and without keys: the producer keeps the order of calls, and inside a call only
+        that of records that are alike in this."""
+        keys = self.keys
+        if keys is None or self.partition is not None or None not in keys or not any(key is not None for key in keys):
+            return [self]
+        runs = []
+        start = 0
+        for _, run in groupby(keys, key=lambda key: key is None):
+            stop = start + sum(1 for _ in run)
+            runs.append(self.part(start, stop))
+            start = stop
+        return runs
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Bytes and names made safe for a terminal.
 
-A record must not be able to drive the terminal: control characters are shown as `\\x1b`. Pipes and `-f raw` get the bytes.
+A record must not be able to drive the terminal: control characters are shown as `\\x1b`. Pipes and `-f raw` get the
+bytes.
 """
 
 from __future__ import annotations

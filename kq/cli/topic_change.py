@@ -1,4 +1,5 @@
-"""`kq topic create`, `alter`, `delete`: many topics at once, one line on stderr for each that failed, the others done."""
+"""`kq topic create`, `alter`, `delete`: many topics at once, one line on stderr for each that failed, the others
+done."""
 
 from __future__ import annotations
 

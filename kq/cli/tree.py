@@ -72,7 +72,8 @@ def _node(command: Command, path: tuple[str, ...], aliases: tuple[str, ...]) -> 
     if isinstance(command, NounGroup):
         alone = command.alone
         commands = tuple(
-            _node(_loaded(command, name), (*path, name), _aliases(command, name)) for name in command.list_commands(_NOWHERE)
+            _node(_loaded(command, name), (*path, name), _aliases(command, name))
+            for name in command.list_commands(_NOWHERE)
         )
     text = (command.help or "").split("\n\n")[0].replace("\n", " ")
     return Node(path, text, aliases, alone, arguments, options, tuple(examples(command)), commands)
@@ -95,7 +96,7 @@ def _aliases(group: NounGroup, name: str) -> tuple[str, ...]:
 
 
 def _option(param: Parameter) -> Option:
-    opts = tuple([*param.opts, *param.secondary_opts])
+    opts = (*param.opts, *param.secondary_opts)
     switch = bool(getattr(param, "is_flag", False) or getattr(param, "count", False))
     metavar = None if switch else param.metavar or "VALUE"
     repeats = bool(param.multiple or getattr(param, "count", False))
@@ -106,5 +107,3 @@ def _argument(param: Parameter) -> Argument:
     metavar = param.human_readable_name
     choices = tuple(getattr(param.type, "choices", ()))
     return Argument(metavar, help_row(param)[1], param.required, tuple(getattr(c, "value", c) for c in choices))
-
-

@@ -2,11 +2,11 @@
 
     %k %v %t %p  key, value, topic, partition: up to the literal that follows, or as many bytes as a size said before
     %d %T        timestamp in ms        %o %e %x %y %i  read and dropped
-    %K %V %H     sizes of key and value, number of headers: {ascii} {big32} {little16} {hex8} … or {3} for a fixed one; -1: null
+    %K %V %H     sizes of key and value, number of headers: {ascii} {big32} {hex8} … or {3}, a fixed one; -1: null
     %h{…}        one header, %k %v %K %V inside, as often as %H said
 
-Text may be {hex}, {base64} or {json}. Sans-IO: `feed` takes what was read and returns the records it completes; `finish`
-takes the last one, which may lack its final delimiter.
+Text may be {hex}, {base64} or {json}. Sans-IO: `feed` takes what was read and returns the records it completes;
+`finish` takes the last one, which may lack its final delimiter.
 """
 
 from __future__ import annotations
