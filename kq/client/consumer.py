@@ -24,6 +24,7 @@ from typing import Self
 
 from kq.client.admin.types import EARLIEST, LATEST, TopicPartition
 from kq.client.cluster import Cluster
+from kq.client.errands import Errands
 from kq.client.fetched import Fetched
 from kq.client.fetcher import Fetcher
 from kq.client.housekeeper import Housekeeper
@@ -40,8 +41,11 @@ class Consumer:
     def __init__(self, cluster: Cluster, settings: ClientSettings | None = None) -> None:
         self._readers: dict[TopicPartition, Reader] = {}
         self._news = asyncio.Event()
-        self._fetcher = Fetcher(cluster, settings or cluster.settings, self._readers, self._news.set, self._wake)
-        self._housekeeper = Housekeeper(cluster, settings or cluster.settings, self._readers, self._fetcher)
+        settings = settings or cluster.settings
+        self._errands = Errands(finished=self._wake, crashed=lambda error: self._fetcher.crashed(error))
+        self._fetcher = Fetcher(cluster, settings, self._readers, self._errands, self._news.set, self._wake)
+        self._housekeeper = Housekeeper(cluster, settings, self._readers, self._fetcher)
+        self._errands.start(self._housekeeper.run())
 
     async def __aenter__(self) -> Self:
         return self
@@ -132,7 +136,7 @@ class Consumer:
             return []
 
     async def close(self) -> None:
-        await self._housekeeper.close()
+        await self._errands.close()
         await self._fetcher.close()
 
     def _wake(self) -> None:

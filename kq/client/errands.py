@@ -7,16 +7,20 @@ import logging
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Any
 
+from kq.errors import Err, KafkaError
+
 __all__ = ["Errands"]
 
 log = logging.getLogger("kq.client")
 
 
 class Errands:
-    """`finished` is called after each errand: something may be possible now that was not before."""
+    """`finished` is called after each errand: something may be possible now that was not before. `crashed` is called
+    instead when one ends in an exception that nobody expected, so that those who wait learn of it."""
 
-    def __init__(self, finished: Callable[[], None]) -> None:
+    def __init__(self, finished: Callable[[], None], crashed: Callable[[KafkaError], None]) -> None:
         self._finished = finished
+        self._crashed = crashed
         self._tasks: set[asyncio.Task[None]] = set()  # the loop itself holds tasks weakly
         self._running: set[Hashable] = set()
 
@@ -39,6 +43,9 @@ class Errands:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            self._finished()
+        else:
             log.error("kq's client failed: %r", error, exc_info=error)
-        self._finished()
+            self._crashed(KafkaError(Err.UNKNOWN_SERVER_ERROR, f"kq's client failed: {error!r}"))

@@ -66,6 +66,7 @@ class Fetcher:
         cluster: Cluster,
         settings: ClientSettings,
         readers: dict[TopicPartition, Reader],
+        errands: Errands,
         news: Callable[[], None],
         housekeeping: Callable[[], None],
     ) -> None:
@@ -76,7 +77,7 @@ class Fetcher:
         self._housekeeping = housekeeping
         self._loop = asyncio.get_running_loop()
         self._lane = ("consumer", id(self))
-        self._errands = Errands(finished=housekeeping)
+        self._errands = errands
         self._sessions: dict[int, FetchSession] = {}
         self._portions: deque[_Portion] = deque()
         self._untaken: dict[int, int] = {}  # portions, by node
@@ -86,7 +87,7 @@ class Fetcher:
         self.stale = False  # metadata proved wrong
 
     def run(self, now_s: float) -> None:
-        """A loop for each broker that has something to read and none yet."""
+        """Starts a loop for each broker that has something to read and none yet."""
         for node in {self._node(reader) for reader in self._readers.values() if self._readable(reader, now_s)}:
             self._errands.once(node, lambda node=node: self._read_from(node))  # type: ignore[misc]
 
@@ -111,8 +112,12 @@ class Fetcher:
         item = Fetched(reader.topic, reader.partition, place, place, error=error)
         self._hand_over(-1, [(reader, reader.turn, item)])
 
+    def crashed(self, error: KafkaError) -> None:
+        """Nothing comes any more; the next fetch raises this."""
+        self.fatal = error
+        self._news()
+
     async def close(self) -> None:
-        await self._errands.close()
         await self._cluster.close_lane(self._lane)
 
     # -- one broker -------------------------------------------------------------------------------------------------
@@ -237,8 +242,7 @@ class Fetcher:
         """These could not be asked about."""
         self.trouble = error
         if not is_retriable(error):
-            self.fatal = error
-            self._news()
+            self.crashed(error)
             return
         if isinstance(error, Unreachable | RequestTimedOut) or error.code in MOVED:
             self.stale = True

@@ -38,16 +38,11 @@ class Housekeeper:
         self._admin = Admin(cluster)
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
-        self._task = asyncio.ensure_future(self._run())
 
     def wake(self) -> None:
         self._wake.set()
 
-    async def close(self) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _run(self) -> None:
+    async def run(self) -> None:
         while True:
             self._wake.clear()
             try:

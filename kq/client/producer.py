@@ -227,6 +227,8 @@ class Producer:
     def _check_open(self) -> None:
         if self._closed:
             raise KafkaError(Err.INVALID_REQUEST, "the producer is closed")
+        if self._sender.crash is not None:
+            raise self._sender.crash
 
     def _too_large(self, size: int) -> KafkaError | None:
         for limit, setting in (

@@ -56,7 +56,8 @@ class Sender:
         self._pipelined = settings.enable_idempotence or settings.acks == "0" or settings.retries == 0
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
-        self._errands = Errands(finished=self._wake.set)
+        self._errands = Errands(finished=self._wake.set, crashed=self._crashed)
+        self.crash: KafkaError | None = None  # nothing can be sent any more
         self._in_flight: dict[int, int] = {}  # requests on the way, by node
         self._producer: tuple[int, int] | None = None  # id and epoch, once they were asked for
         self._hurried = 0  # how many wait for everything to be sent
@@ -351,6 +352,12 @@ class Sender:
             self._give_up(list(self._accumulator.active.values()), error)
         else:
             self._producer = (answer.producer_id, answer.producer_epoch)
+
+    def _crashed(self, error: KafkaError) -> None:
+        self.crash = error
+        for queue in list(self._accumulator.active.values()):
+            for batch in (*queue.on_the_way, *queue.waiting):
+                self._fail(queue, batch, error)
 
     def _queues_of(self, topic: str) -> Iterator[PartitionQueue]:
         return (queue for queue in self._accumulator.active.values() if queue.topic == topic)
