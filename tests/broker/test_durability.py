@@ -159,7 +159,7 @@ def test_fsync_before_ack_syncs_before_the_answer(tmp_path: Path) -> None:
         topics.create(broker.bootstrap, "t")
         trace = tmp_path / "trace"
         calls = "trace=pwrite64,fdatasync,fsync,sendmsg,sendto"
-        tracer = subprocess.Popen(["strace", "-f", "-p", str(broker.pid), "-e", calls, "-o", str(trace)])
+        tracer = subprocess.Popen(["strace", "-f", "-p", str(broker.pid), "-s", "200", "-e", calls, "-o", str(trace)])
         try:
             time.sleep(0.5)
             with Wire(broker.bootstrap) as wire:
