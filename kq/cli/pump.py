@@ -44,6 +44,8 @@ class Pump:
         self._refused = 0
         self._problems = 0
         self._read_bytes = 0
+        self._sent_records = 0
+        self._sent_bytes = 0
         self._unit = "line"
         self._report: Report | None = None
         self._progress = Progress(label, total_bytes=None, enabled=False)
@@ -134,6 +136,8 @@ class Pump:
         if accepted.rejected:
             self._refused += len(accepted.rejected)
             self._name([(shipment.numbers[row], error) for row, error in accepted.rejected])
+        self._sent_records += len(shipment.values) - len(accepted.rejected)
+        self._sent_bytes += shipment.size_bytes
         self._under_way.append(_UnderWay(shipment, accepted))
         await self._settle(everything=False)
 
@@ -186,10 +190,15 @@ class Pump:
         elif self._problems == MOST_PROBLEMS_SHOWN + 1:
             self._call.warn("more of the same; the last line has their number")
 
+    @property
+    def _acked_bytes(self) -> int:
+        """Of keys and values: what was handed over, by the share that is acknowledged."""
+        return self._sent_bytes * self._producer.records_acked // max(self._sent_records, 1)
+
     def _update(self) -> None:
         self._progress.update(
             records=self._producer.records_acked,
-            size_bytes=self._producer.bytes_acked,
+            size_bytes=self._acked_bytes,
             read_bytes=self._read_bytes,
             failed=self.failed,
         )
@@ -201,7 +210,7 @@ class Pump:
                 summary_text(
                     self._label,
                     records=self._producer.records_acked,
-                    size_bytes=self._producer.bytes_acked,
+                    size_bytes=self._acked_bytes,
                     elapsed_s=self._progress.elapsed_s,
                     failed=self.failed,
                 )

@@ -44,6 +44,11 @@ class Shipment:
             self.partition,
         )
 
+    @property
+    def size_bytes(self) -> int:
+        """Of keys and values."""
+        return sum(map(len, filter(None, self.values))) + sum(map(len, filter(None, self.keys or ())))
+
     def runs(self) -> list[Shipment]:
         """Itself, or stretches with and without keys: the producer keeps the order of calls, and inside a call only
         that of records that are alike in this."""

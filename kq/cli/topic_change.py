@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 from kq.cli.changes import Done, parse_changes, parse_pairs, report_done
 from kq.cli.confirm import confirm_deletion
 from kq.cli.failures import NotFound, Usage
+from kq.cli.measures import settings_of
 from kq.cli.reach import refuse_change, refuse_deletion
 from kq.cli.render import Both, Column, Row
-from kq.cli.selection import required_names, select
+from kq.cli.selection import Selected, required_names, select
 from kq.client import Admin, AlterOp, ConfigChange, NewPartitions, NewTopic, Resource
 from kq.errors import Err, KafkaError
 from kq.wire.primitives import uuid_text
 
 if TYPE_CHECKING:
     from kq.cli.call import Call
-    from kq.client import Cluster
+    from kq.client import Cluster, ConfigEntry
 
 CREATE_COLUMNS = [
     Column("TOPIC"),
@@ -126,11 +127,12 @@ def alter(
             answered = await step() if left else {}
             errors.update({name: error for name, error in answered.items() if name in left})
         if dry_run and not call.json:
+            now = await settings_of(cluster, chosen, [change.name for change in changes])
             rows = [
                 Row([topic.name, *cells])
                 for topic in topics
                 if errors[topic.name] is None
-                for cells in _plan(len(topic.topic.partitions), partitions, changes)
+                for cells in _plan(topic, now.get(topic.name, {}), partitions, changes)
             ]
             call.table(ALTER_COLUMNS, rows)
         return [Done(name, error, {}, words=f"altered {name}") for name, error in errors.items()]
@@ -145,18 +147,21 @@ async def _alter_settings(
     return {resource.name: error for resource, error in answers.items()}
 
 
-def _plan(now: int, partitions: int | None, changes: list[ConfigChange]) -> list[list[str]]:
-    rows = []
+def _plan(
+    topic: Selected, settings: dict[str, ConfigEntry], partitions: int | None, changes: list[ConfigChange]
+) -> list[list[Any]]:
+    rows: list[list[Any]] = []
     if partitions is not None:
-        rows.append(["partitions", str(now), str(partitions)])
+        rows.append(["partitions", str(len(topic.topic.partitions)), str(partitions)])
     for change in changes:
-        new = {
-            AlterOp.DELETE: "(inherited)",
-            AlterOp.APPEND: f"+ {change.value}",
-            AlterOp.SUBTRACT: f"- {change.value}",
-        }
-        rows.append([change.name, "", new.get(change.op, change.value or "")])
+        now = settings.get(change.name)
+        rows.append([change.name, None if now is None or now.value is None else now.value or '""', _spelled(change)])
     return rows
+
+
+def _spelled(change: ConfigChange) -> str:
+    signs = {AlterOp.APPEND: "+ ", AlterOp.SUBTRACT: "- "}
+    return "(inherited)" if change.op is AlterOp.DELETE else signs.get(change.op, "") + (change.value or '""')
 
 
 def delete(call: Call, names: list[str], *, regex: bool, if_exists: bool, yes: bool, dry_run: bool) -> None:
