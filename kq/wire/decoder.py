@@ -175,10 +175,10 @@ class _DecoderSource:
         self.flush()
 
     def absent(self, field: Field, target: str) -> None:
-        if field.default == () and isinstance(field.default, tuple):
-            self.emit(f"{target} = {'[]' if field.array else f'new_{field.type}()'}")
-        elif field.type == "float64" or field.default is None or isinstance(field.default, (bool, int, str, bytes)):
-            self.emit(f"{target} = {field.default!r}")
+        default = repr(field.default)
+        if field.fresh:
+            default = "[]" if field.array else f"new_{field.type}()"
+        self.emit(f"{target} = {default}")
 
     def tags(self, tagged: list[Field], target: str, path: str) -> None:
         count = f"tags{self.depth}"

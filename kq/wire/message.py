@@ -70,7 +70,7 @@ def _constructor(structure: Structure, namespace: dict[str, Any]) -> str:
         default = f"default_{structure.name}_{field.name}"
         namespace[default] = field.default
         value = field.name
-        if field.default == () and isinstance(field.default, tuple):
+        if field.fresh:
             namespace[default] = FRESH
             fresh = "[]" if field.array else f"classes[{field.type!r}]()"
             value = f"{fresh} if {field.name} is FRESH else {field.name}"

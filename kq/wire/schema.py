@@ -57,6 +57,11 @@ class Field(NamedTuple):
     tag: int | None
     struct: Structure | None  # what `type` names, if no primitive
 
+    @property
+    def fresh(self) -> bool:
+        """Is the default a list or a structure, so that each message needs its own?"""
+        return bool(self.default == ())
+
 
 class Structure:
     """Fields in wire order, under the name that its class gets."""

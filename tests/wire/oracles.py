@@ -204,7 +204,7 @@ def _to_kafka_python(case: Case, structure: Structure, message: Message, cls: An
     values = {}
     for field, other in zip(ours, theirs, strict=True):
         value = getattr(message, field.name)
-        if field.tag is not None and value == (field.default if field.default != () else []):
+        if field.tag is not None and value == ([] if field.fresh else field.default):
             continue
         values[other.name] = _kafka_python_value(case, field, value, other)
     return cls(version=case[2], **values)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from kq.wire.apis import API
@@ -146,3 +149,14 @@ def test_ids_as_text(value: bytes, text: str) -> None:
 def test_what_is_no_id(text: str) -> None:
     with pytest.raises(ValueError, match="not an id"):
         uuid_bytes(text)
+
+
+def test_importing_the_registry_parses_and_compiles_nothing() -> None:
+    """A command that sends three kinds of request does not pay for fifty."""
+    program = (
+        "from kq.wire.apis import API\n"
+        "sides = [side for api in API.values() for side in (api.request_side, api.response_side)]\n"
+        "print(sum('built' in vars(side) or bool(side.decoders) or bool(side.encoders) for side in sides), len(sides))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", str(2 * len(API))]

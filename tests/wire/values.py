@@ -89,7 +89,7 @@ class _Values:
     def field(self, field: Field) -> Any:
         rng = self.rng
         if field.tag is not None and rng.random() < 0.4:
-            return None if field.struct and not field.array else field.default if field.default != () else []
+            return [] if field.fresh else field.default
         if self.version in field.nullable and field.tag is None and rng.random() < 0.3:
             return None
         if field.array:

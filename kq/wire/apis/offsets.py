@@ -14,7 +14,7 @@ LIST_OFFSETS = Api(
     versions="1-11",
     flexible="6+",
     request="""
-replica_id: int32
+replica_id: int32 = -1
 isolation_level: int8 2+
 topics: [Topic]
   name: string

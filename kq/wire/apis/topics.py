@@ -77,7 +77,7 @@ CREATE_PARTITIONS = Api(
 topics: [Topic]
   name: string
   count: int32
-  assignments: [Assignment]?
+  assignments: [Assignment]? = null
     broker_ids: [int32]
 timeout_ms: int32
 validate_only: bool
