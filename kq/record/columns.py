@@ -211,19 +211,15 @@ def _tables() -> tuple[list[int], list[int], list[int]]:
     """By the two bytes at a number, low byte first: the number, if it ends within them; as a length; and that length
     with the bytes of the number itself. `_FAR` where it does not end or, for a length, is negative."""
     numbers, lengths, spans = ([_FAR] * 65536 for _ in range(3))
-    for first in range(128):
-        number = (first >> 1) ^ -(first & 1)
-        numbers[first::256] = [number] * 256
-        if number >= 0:
-            lengths[first::256] = [number] * 256
-            spans[first::256] = [number + 1] * 256
-    for second in range(128):
-        for low in range(128):
-            raw = low | second << 7
-            number = (raw >> 1) ^ -(raw & 1)
-            pair = low | 0x80 | second << 8
-            numbers[pair] = number
-            if number >= 0:
-                lengths[pair] = number
-                spans[pair] = number + 2
+    for first in range(0, 128, 2):  # one byte, whatever follows it
+        length = first >> 1
+        numbers[first::256] = lengths[first::256] = [length] * 256
+        numbers[first + 1 :: 256] = [-length - 1] * 256
+        spans[first::256] = [length + 1] * 256
+    for second in range(128):  # two bytes: 64 numbers not negative, and 64 negative ones between them
+        start, low = second << 8 | 0x80, second << 6
+        even, odd = slice(start, start + 128, 2), slice(start + 1, start + 128, 2)
+        numbers[even] = lengths[even] = range(low, low + 64)
+        numbers[odd] = range(-low - 1, -low - 65, -1)
+        spans[even] = range(low + 2, low + 66)
     return numbers, lengths, spans
