@@ -107,6 +107,10 @@ class Connection(asyncio.BufferedProtocol):
         """`request` for the handshake itself, which may not wait for the handshake."""
         if version is None:
             version = self.version(api)
+        return self.decode(api, version, await self.exchange(api, message, version, timeout_ms))
+
+    async def exchange(self, api: Api, message: Any, version: int, timeout_ms: float | None = None) -> memoryview:
+        """The frame of the answer."""
         if timeout_ms is None:
             timeout_ms = self._settings.request_timeout_ms
         started_s = self._loop.time()
@@ -123,7 +127,7 @@ class Connection(asyncio.BufferedProtocol):
         if log.isEnabledFor(logging.DEBUG):
             elapsed_ms = (self._loop.time() - started_s) * 1000
             log.debug("%s %s v%d: %d bytes in %.1f ms", self.address, api.name, version, len(frame), elapsed_ms)
-        return self.decode(api, version, frame)
+        return frame
 
     async def send_unanswered(self, api: Api, message: Any, *, version: int | None = None) -> None:
         """For Produce with acks=0. Returns when the socket has taken enough of what was written before."""

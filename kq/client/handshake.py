@@ -47,7 +47,7 @@ async def open_connection(
     address = spell_address(host, port)
     connection = await _connect(address, host, port, settings, tls, node_id)
     try:
-        await _ask_versions(connection, settings)
+        await _ask_versions(connection)
         if settings.wants_sasl:
             await _authenticate(connection, settings)
     except ConnectionLost as lost:
@@ -164,21 +164,20 @@ def _hung_up(connection: Connection, settings: ClientSettings, lost: ConnectionL
 # -- what the broker serves --------------------------------------------------------------------------------------------
 
 
-async def _ask_versions(connection: Connection, settings: ClientSettings) -> None:
+async def _ask_versions(connection: Connection) -> None:
     version = API_VERSIONS.max_version
     hello = API_VERSIONS.Request(client_software_name="kq", client_software_version=__version__)
     while True:
-        answer = await connection.request_ungated(
-            API_VERSIONS, hello, version=version, timeout_ms=settings.request_timeout_ms
-        )
-        if answer.error_code != Err.UNSUPPORTED_VERSION or version == 0:
+        frame = await connection.exchange(API_VERSIONS, hello, version)
+        refused = int.from_bytes(frame[4:6], "big", signed=True) == Err.UNSUPPORTED_VERSION
+        answer = connection.decode(API_VERSIONS, 0 if refused else version, frame)
+        if not refused or version == 0:
             break
-        version = next((key.max_version for key in answer.api_keys if key.api_key == API_VERSIONS.key), 0)
-        version = min(version, API_VERSIONS.max_version - 1)
+        known = next((key.max_version for key in answer.api_keys if key.api_key == API_VERSIONS.key), 0)
+        version = min(known, version - 1)
     if answer.error_code:
-        raise KafkaError(
-            Err.of(answer.error_code), f"{connection.address} refuses ApiVersions: error {answer.error_code}"
-        )
+        sentence = f"{connection.address} refuses ApiVersions: {Err.of(answer.error_code).text}"
+        raise KafkaError(Err.of(answer.error_code), sentence)
     connection.versions = {key.api_key: Version(key.min_version, key.max_version) for key in answer.api_keys}
 
 
