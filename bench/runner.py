@@ -56,8 +56,9 @@ def _patiently(measure: object, subject: Subject) -> Figures:
 
 
 def _tell(result: Result, took_s: float) -> None:
-    words = []
-    for metric in result.row.bars:
-        for name in result.figures:
-            words.append(f"{name} {metric} {result.spread(name, metric).median:,.4g}")
+    words = [
+        f"{name} {metric} {result.spread(name, metric).median:,.4g}"
+        for metric in result.row.bars
+        for name in result.figures
+    ]
     print(f"  {result.row.name}: {'; '.join(words)} ({took_s:.0f} s)", file=sys.stderr)

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from kq.testing import Broker
 from tests.support import peers, raw, topics
@@ -77,8 +76,8 @@ def test_kafkas_directory_is_served_by_kq(own_kafka: Kafka, tmp_path: Path, end:
     topics.create(own_kafka.bootstrap, topic, 1, {"internal.segment.bytes": "300000"})
     fill(own_kafka.bootstrap, topic)
     transactions(own_kafka.bootstrap, topic)
-    upto = TopicPartition(topic, 0, 1500)
-    AdminClient(client(own_kafka.bootstrap)).delete_records([upto])[upto].result(30)
+    if end == "stopped":  # a killed Kafka forgets a log start offset that is younger than a minute
+        topics.delete_records(own_kafka.bootstrap, topic, 1500)
     stamps = [0, RECENT_MS, RECENT_MS + 2500, RECENT_MS + 4990, 4_000_000_000_000]
     committed = seen(own_kafka.bootstrap, topic, isolation_level="read_committed")
     uncommitted = seen(own_kafka.bootstrap, topic, isolation_level="read_uncommitted")

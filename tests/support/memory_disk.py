@@ -179,11 +179,9 @@ class MemoryDisk:
     def lose_power_after(self, operations: int) -> None:
         self._power_left = operations
 
-    def contents(self, path: str) -> bytearray:
-        """The bytes of a file as they are seen, to be looked at or spoiled in place (then they are synced)."""
-        inode = self._inode(path)
-        inode.sync()
-        return inode.content
+    def contents(self, path: str) -> bytes:
+        """The bytes of a file, as they are seen."""
+        return bytes(self._inode(path).content)
 
     def spoil(self, path: str, content: bytes) -> None:
         """The file holds this, durably, whether it was there or not."""
