@@ -83,6 +83,13 @@ def test_a_holder_that_wrote_no_pid_is_just_another_process(tmp_path: Path, cont
     lock.release()
 
 
+def test_the_pid_is_not_mixed_with_that_of_an_earlier_holder(tmp_path: Path) -> None:
+    (tmp_path / ".lock").write_bytes(b"12345678901234567\n")
+    with another_process(tmp_path) as process, pytest.raises(DirectoryInUse) as caught:
+        open_directory(tmp_path)
+    assert caught.value.pid == process.pid
+
+
 def test_a_new_directory_is_made_with_its_parents_and_claimed(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "data"
     made = open_directory(path, node_id=7)

@@ -194,6 +194,16 @@ def test_a_life_without_a_crash() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
+def test_power_is_lost_after_the_end(seed: int) -> None:
+    world = World()
+    world.live()
+    world.crash(Random(seed))
+    store, report = world.restart()
+    assert report.was_clean
+    world.check(store, report)
+
+
+@pytest.mark.parametrize("seed", range(3))
 def test_power_is_lost_at_every_operation(seed: int) -> None:
     outcomes: set[bool] = set()
     for survived in range(operations_of_a_life()):
@@ -308,6 +318,22 @@ def test_without_a_sync_there_is_no_marker(operation: str) -> None:
     disk.heal()
     store, report = started(disk, {"a": A, "b": B})  # the lock is free
     assert (report.was_clean, report.loaded, report.scanned) == (False, 2, 2)
+
+
+def test_a_clean_start_reads_no_more_of_a_long_log_than_of_a_short_one() -> None:
+    reads = []
+    for count in (40, 400):
+        disk, store = fresh({"a": A})
+        log = store.get("a", 0)
+        assert log is not None
+        for _ in range(count):
+            append(log, bytes(3000))
+        store.close()
+        before = disk.operations["read"]
+        store, report = started(disk, {"a": A})
+        assert (report.was_clean, report.scanned, store.logs()[0].log_end_offset) == (True, 0, count)
+        reads.append(disk.operations["read"] - before)
+    assert reads[1] <= reads[0] + 2, reads  # the index of the last segment, and what it does not cover
 
 
 def test_a_log_that_cannot_be_read_is_refused_alone() -> None:
