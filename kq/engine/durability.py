@@ -25,6 +25,7 @@ class Durability:
         "_disk",
         "_epochs_in_file",
         "_flush",
+        "_removals",
         "_rolled",
         "_snapshots",
         "_waiting_since_ms",
@@ -50,6 +51,7 @@ class Durability:
         self._epochs_in_file = epochs_in_file
         self._changes = 1  # names in the directory that were made or taken away, counted
         self._changes_synced = 1 if is_durable else 0  # how many of those are durable
+        self._removals = 0  # which of them was the last removal
         self._waiting_since_ms: int | None = None  # time of the oldest append that no flush has covered
         self._flush: Flush | None = None
 
@@ -64,6 +66,13 @@ class Durability:
     def note_removal(self, segments: tuple[Segment, ...]) -> None:
         self._rolled = [segment for segment in self._rolled if segment not in segments]
         self._changes += 1
+        self._removals = self._changes
+
+    def sync_removals(self) -> None:
+        """Make every removal until now durable; OSError when that is not possible."""
+        if self._changes_synced < self._removals:
+            self._disk.sync_directory(self._directory)
+            self._changes_synced = self._changes
 
     def note_cut(self, gone: tuple[Segment, ...], end_offset: int) -> None:
         """These segments went, the log ends here now, and that is durable already."""
@@ -142,7 +151,7 @@ class Durability:
         self._rolled = [segment for segment in self._rolled if segment not in sealed]
         self._snapshots.note_written(flush.files)
         self._epochs_in_file = flush.epochs
-        self._changes_synced = flush.directory_changes
+        self._changes_synced = max(self._changes_synced, flush.directory_changes)
         self.recovery_point = max(self.recovery_point, flush.end_offset)
 
     def cancel(self) -> None:

@@ -68,7 +68,8 @@ class FilePool:
     def unpin(self, file: Pooled) -> None:
         with self._lock:
             file.pins -= 1
-            self._close_if_forgotten(file)
+            if file.unlinked:
+                self._close_if_forgotten(file)
 
     def hold(self, file: Pooled) -> None:
         with self._lock:
@@ -77,7 +78,8 @@ class FilePool:
     def drop(self, file: Pooled) -> None:
         with self._lock:
             file.holds -= 1
-            self._close_if_forgotten(file)
+            if file.unlinked:
+                self._close_if_forgotten(file)
 
     def rename(self, file: Pooled, path: str) -> None:
         """Renames on disk too: between the two nobody may open the file by a name it does not have."""
@@ -140,7 +142,7 @@ class FilePool:
         return True
 
     def _close_if_forgotten(self, file: Pooled) -> None:
-        if file.unlinked and file.fd >= 0 and not file.pins and not file.holds:
+        if file.fd >= 0 and not file.pins and not file.holds:
             self._close(file)
 
     def _close(self, file: Pooled) -> None:

@@ -4,13 +4,20 @@ Order (SEMANTICS rule 11): rolled segments with their indexes, producer snapshot
 last the segment that grows. Only when all of it has succeeded may the recovery point move; acks of the
 fsync-before-ack mode wait for it.
 
-A sync that fails is never repeated in the hope that it succeeds: Linux drops the pages it could not write and answers
-the next fsync with success ("fsyncgate"). The log is then failed until it is opened again by recovery, which believes
-only what it can read; Kafka takes the whole log directory offline.
+A sync that fails is never repeated in the hope that it succeeds: Linux marks the pages it could not write as clean and
+answers the next fsync with success ("fsyncgate"). The log has failed then until recovery opens it again; Kafka takes
+the whole log directory offline. A restart alone would not do, for it reads those same pages from the cache. So a file
+`sync-failed` is left in the directory, and recovery writes every batch above the recovery point once more. It need not
+be synced itself: it is for whoever still has the cache.
+
+Only one failure is harmless: no room for one of the small files, which are written anew as a whole the next time.
 """
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Callable
+from functools import partial
 from threading import Lock
 from typing import NamedTuple
 
@@ -41,6 +48,7 @@ class Flush:
         "epochs",
         "error",
         "files",
+        "has_lost_pages",
     )
 
     def __init__(
@@ -63,6 +71,7 @@ class Flush:
         self.end_offset = end_offset  # everything below is durable after it
         self.epochs = epochs  # what the leader-epoch checkpoint holds after it
         self.error: OSError | None = None
+        self.has_lost_pages = False  # a sync failed
         self.cancelled = False
 
     def run(self) -> None:
@@ -79,14 +88,25 @@ class Flush:
         for segment, _, with_indexes in self.covered:
             if with_indexes:
                 for file in segment.files:
-                    file.sync()
+                    self._sync(file.sync)
         for path, content in self.files:
-            self._disk.replace(path, content, sync=True)
+            try:
+                self._disk.replace(path, content, sync=True)
+            except OSError as error:
+                self.has_lost_pages = error.errno not in (errno.ENOSPC, errno.EDQUOT)
+                raise
         if self.directory is not None:
-            self._disk.sync_directory(self.directory)
+            self._sync(partial(self._disk.sync_directory, self.directory))
         for segment, _, with_indexes in self.covered:
             if not with_indexes:
-                segment.log.sync()
+                self._sync(segment.log.sync)
+
+    def _sync(self, sync: Callable[[], None]) -> None:
+        try:
+            sync()
+        except OSError:
+            self.has_lost_pages = True
+            raise
 
     def cancel(self) -> None:
         """It will not run, or has just ended; its outcome proves nothing about what the log holds from now on."""

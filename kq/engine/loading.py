@@ -14,7 +14,7 @@ from typing import Final
 from kq.engine import checkpoint, names, recovery
 from kq.engine.checkpoint import CorruptCheckpoint
 from kq.engine.disk import Disk
-from kq.engine.entries import Entries, Latest
+from kq.engine.entries import NO_TIMESTAMP, Entries, Latest
 from kq.engine.epochs import EpochCache, EpochEntry
 from kq.engine.index import DamagedIndex, OffsetIndex, TimeIndex
 from kq.engine.producers import ProducerStates
@@ -73,6 +73,7 @@ class Loader:
 
     def load(self) -> Loaded:
         self._list()
+        self._clean = self._clean and names.SYNC_FAILED not in self._sizes
         if leftovers := recovery.plan_leftovers(self._sizes, self._swap_ends()):
             self._apply(leftovers)
             self._list()
@@ -137,7 +138,7 @@ class Loader:
                 self._walk(row[-1])
                 wrong.add(row[-1].base_offset)
         else:
-            below = [number for number, one in enumerate(row) if one.base_offset <= self._recovery_point]
+            below = [number for number, one in enumerate(row) if one.base_offset < self._recovery_point]
             for segment in row[max(below, default=0) :]:
                 self._walk(segment)
                 if self._walks[segment.base_offset].fault is not None:
@@ -173,21 +174,14 @@ class Loader:
 
     def _end_is_right(self, segment: Segment) -> bool:
         """After a clean stop: find the log end from the last index entry on. Leaves a Walk, if all is as it should."""
-        latest, next_offset = Latest(-1, segment.base_offset), segment.base_offset
         try:
-            start = segment.last_indexed()
-            if start:
-                from_index = segment.latest_from_index()
-                if from_index is None:
-                    return False
-                latest = from_index
-            for _, header in headers(segment.log, start, segment.size):
-                next_offset = header.next_offset
-                if header.max_timestamp > latest.timestamp:
-                    latest = Latest(header.max_timestamp, header.last_offset)
+            found = _look_at_end(segment)
         except (DamagedIndex, DamagedBatch) as damage:
             _LOG.warning("%s: %s", segment.log.path, damage)
             return False
+        if found is None:
+            return False
+        next_offset, latest = found
         segment.note_latest(latest)
         self._walks[segment.base_offset] = Walk(segment.size, next_offset)
         return True
@@ -223,6 +217,8 @@ class Loader:
         end = plan.log_end_offset
         start = max(self._log_start_offset, segments[0].base_offset)
         walked = [] if self._clean else [one for one in segments if one.base_offset in self._walks]
+        if not self._clean and epochs_in_file is not None and not _covers(epochs_in_file, start):
+            epochs_in_file = None  # the log begins earlier again than it did when they were written
         redo = {segment.base_offset for segment in (*walked, *_with_corrupt_transactions(segments))}
         epochs = EpochCache(epochs_in_file or ())
         removed = {step.name for step in plan.steps if isinstance(step, recovery.Remove)}
@@ -258,6 +254,33 @@ class Loader:
             unsynced=[segment for segment in walked if segment is not active],
             is_durable=self._clean and not plan.starts_anew,
         )
+
+
+def _covers(epochs: tuple[EpochEntry, ...], start_offset: int) -> bool:
+    return bool(epochs) and epochs[0].start_offset <= start_offset
+
+
+def _look_at_end(segment: Segment) -> tuple[int, Latest] | None:
+    """The offset after the last batch, and the greatest timestamp; None when an index entry leads nowhere."""
+    base = segment.base_offset
+    ends_at, start = segment.index.entry(-1) if segment.index.count else (-1, 0)
+    if start >= segment.size > 0 or start < 0 or (start == 0 and ends_at >= 0):
+        return None
+    timestamp, latest_at = segment.time_index.entry(-1) if segment.time_index.count else (NO_TIMESTAMP, -1)
+    next_offset, latest, is_believed = base, Latest(NO_TIMESTAMP, base), start == 0
+    for position, header in headers(segment.log, start, segment.size):
+        if position == start > 0 and header.last_offset - base != ends_at:
+            return None
+        is_believed = is_believed or (header.last_offset - base, header.max_timestamp) == (latest_at, timestamp)
+        next_offset = header.next_offset
+        if header.max_timestamp > latest.timestamp:
+            latest = Latest(header.max_timestamp, header.last_offset)
+    if is_believed:
+        return next_offset, latest
+    earlier = segment.latest_from_index()  # before the last index entry, unless it is a lie
+    if earlier is None:
+        return None
+    return next_offset, latest if latest.timestamp > earlier.timestamp else earlier
 
 
 def _with_corrupt_transactions(segments: list[Segment]) -> list[Segment]:

@@ -19,8 +19,8 @@ from __future__ import annotations
 import logging
 from typing import Final, NamedTuple, NoReturn
 
-from kq.engine import inspect, lookup, reading, retention, truncation
-from kq.engine.disk import Disk
+from kq.engine import inspect, lookup, names, reading, retention, truncation
+from kq.engine.disk import Disk, create_anew
 from kq.engine.durability import Durability
 from kq.engine.epochs import EpochCache, EpochEntry
 from kq.engine.flush import Flush
@@ -28,9 +28,11 @@ from kq.engine.loading import Loaded, Loader
 from kq.engine.lookup import TimestampOffset
 from kq.engine.markers import marker_of
 from kq.engine.producers import ProducerStates
+from kq.engine.reading import Row
 from kq.engine.region import Region
 from kq.engine.replay import replay
 from kq.engine.retention import Retired
+from kq.engine.scan import DamagedBatch
 from kq.engine.segment import Segment
 from kq.engine.settings import LogSettings
 from kq.engine.trash import Trash
@@ -150,7 +152,7 @@ class Log:
 
     def configure(self, settings: LogSettings) -> None:
         self.settings = settings
-        self._segments[-1].settings = settings
+        self._segments[-1].configure(settings)
 
     # ---- appending
 
@@ -266,9 +268,14 @@ class Log:
         end_offset = min(end_offset, self.log_end_offset)
         if offset >= end_offset:
             return None
-        return reading.read(
-            self._segments, self.log_end_offset, offset, max_bytes, end_offset, at_least_one=at_least_one
-        )
+        try:
+            return reading.read(
+                self._segments, self.log_end_offset, offset, max_bytes, end_offset, at_least_one=at_least_one
+            )
+        except DamagedBatch as damage:
+            raise KafkaError(Err.CORRUPT_MESSAGE, f"{self} cannot be read at offset {offset}: {damage}.") from damage
+        except OSError as error:
+            raise self._storage_error("read from", self.directory, error) from error
 
     def aborted_in(self, offset: int, end_offset: int) -> list[tuple[int, int]]:
         """Producer id and first offset of each aborted transaction that touches [offset, end_offset)."""
@@ -303,11 +310,21 @@ class Log:
         return entries if not entries or entries[-1].start_offset < self.log_end_offset else entries[:-1]
 
     def finish_flush(self, flush: Flush) -> None:
-        """Take note of what `flush.run` has done; KafkaError(KAFKA_STORAGE_ERROR) if it failed: so has the log then."""
+        """Take note of what `flush.run` has done; KafkaError(KAFKA_STORAGE_ERROR) if it failed. If it was a sync that
+        failed, so has the log; if only a small file found no room, the next flush tries again."""
         self._durability.finish(flush)
         if flush.error is not None:
-            self._fail(f"{self.directory} could not be synced: {flush.error.strerror}.")
-            self._refuse_if_failed()
+            if flush.has_lost_pages:
+                self._fail(f"{self.directory} could not be synced: {flush.error.strerror}.")
+                self._leave_mark()
+            raise self._storage_error("sync", self.directory, flush.error) from flush.error
+
+    def _leave_mark(self) -> None:
+        """For the recovery that may find these pages in the cache."""
+        try:
+            create_anew(self._disk, f"{self.directory}/{names.SYNC_FAILED}").close()
+        except OSError as error:
+            _LOG.error("%s: a mark that a sync failed could not be left: %s", self.directory, error.strerror)
 
     # ---- shrinking
 
@@ -339,16 +356,20 @@ class Log:
             self._retire(self._segments[: len(gone)], now_ms + self.settings.file_delete_delay_ms)
         return gone
 
-    def _retire(self, segments: tuple[Segment, ...], due_ms: int) -> None:
+    def _retire(self, segments: Row, due_ms: int) -> None:
+        """Oldest first, and each durably before the next: were the second one gone and the first one back after a
+        crash, the gap between them would look like lost data, and what follows would be set aside."""
         self._segments = self._segments[len(segments) :]
         self.advance_start(max(self.log_start_offset, self._segments[0].base_offset))
         for segment in segments:
             try:
+                self._durability.sync_removals()
                 self._trash.throw(segment.files, due_ms)
             except OSError as error:
-                _LOG.warning("%s stays in %s: %s", segment, self.directory, error.strerror)
+                self._fail(f"{segment} in {self.directory} could not be deleted: {error.strerror}.")
+                self._refuse_if_failed()
+            self._durability.note_removal((segment,))
         self._snapshots.drop_at(segment.base_offset for segment in segments)
-        self._durability.note_removal(segments)
 
     def collect_deleted(self, now_ms: int) -> int:
         """Unlink what has waited for file.delete.delay.ms; how many files. May run in any thread."""

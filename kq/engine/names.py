@@ -6,6 +6,7 @@
     00000000000000012345.txnindex   aborted transactions whose marker is in this segment
     00000000000000012345.snapshot   producers as they were before offset 12345
     leader-epoch-checkpoint, partition.metadata
+    sync-failed                     a sync failed here: what is in the page cache may not be on the disk (flush.py)
 
 and behind such a name .deleted (on its way out), .cleaned and .swap (compaction that was interrupted), .corrupt (set
 aside by recovery: kq never touches it again), .tmp (a replacement that was interrupted).
@@ -22,6 +23,8 @@ TIME_INDEX: Final = ".timeindex"
 TXN_INDEX: Final = ".txnindex"
 SNAPSHOT: Final = ".snapshot"
 SEGMENT_FILES: Final = (LOG, INDEX, TIME_INDEX, TXN_INDEX)
+
+SYNC_FAILED: Final = "sync-failed"
 
 DELETED: Final = ".deleted"
 CLEANED: Final = ".cleaned"

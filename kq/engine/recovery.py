@@ -6,7 +6,7 @@ The steps, in order (Kafka's LogLoader, with SEMANTICS rule 11):
    only to be renamed: it is finished, and what they replace goes; but those at or above a `.cleaned` file belong to a
    split that was not complete, and go. Indexes without a log go. `.corrupt` and unknown names are never touched.
 2. The segments are read: after a clean stop only the end of the last one, by its headers; otherwise every segment from
-   the one that holds the recovery point on, checksums and all (`walk`). What is below the recovery point was synced.
+   the last batch below the recovery point on, checksums and all (`walk`). What is below that point was synced.
 3. `plan_segments`. The first segment that is not right is cut where it stops being right, and nothing after it can be
    kept: offsets would be missing.
    - Below the recovery point that is no crash, for those bytes were synced: the medium has failed. Then nothing is
@@ -16,14 +16,17 @@ The steps, in order (Kafka's LogLoader, with SEMANTICS rule 11):
    - A segment that does not begin where the one before it ends: when offsets are missing the end of the one before was
      lost between two batches, unless the log is or was compacted (then gaps are normal). It is set aside.
    - A log that ends below its log start offset holds nothing that may be read: it starts anew there.
+   - After a sync that failed (`sync-failed`) what was read may be in the page cache only, and the kernel believes it is
+     written: every segment that was walked is written once more.
 4. Indexes are written anew for every segment that was walked, and for any whose files are missing or cannot be right.
    Snapshots above the end go, and those that belong to no segment, but for the newest.
 
 What is assumed: a synced byte stays as it is; a batch with the right checksum at the right offset is a batch that was
 appended here; directory entries are whole.
 
-Every step can be repeated: a crash during recovery leaves what the next one understands. Cuts and deletions are durable
-before the log takes the first batch, or a dead segment could come back behind new ones.
+Every step can be repeated: a crash during recovery leaves what the next one understands. So the fault itself is cut off
+last, when what comes after it is durably gone; and all of it is durable before the log takes the first batch, or a dead
+segment could come back behind new ones.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kq.engine import names
-from kq.engine.disk import Disk
+from kq.engine.disk import Disk, File
 from kq.engine.walk import READ, Fault, Walk
 from kq.errors import Err, KafkaError
 
@@ -73,7 +76,15 @@ class Reindex:
     why: str
 
 
-Step = Remove | Rename | Cut | Reindex
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """Write the whole log of a segment once more, as it is, and sync it."""
+
+    base_offset: int
+    why: str
+
+
+Step = Remove | Rename | Cut | Reindex | Rewrite
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,16 +176,20 @@ class _Planner:
                 if fault is not None:
                     self._cut(segment, segment.walk, fault, facts.segments[number + 1 :])
             self._reindex(segment)
+            if segment.walk is not None and names.SYNC_FAILED in facts.names:
+                self._steps.append(Rewrite(segment.base_offset, "a sync failed here"))
             if fault is not None:
                 break
         starts_anew = bool(kept) and end < facts.log_start_offset
         if starts_anew:
-            self._steps = [step for step in self._steps if not isinstance(step, Reindex)]
+            self._steps = [step for step in self._steps if not isinstance(step, Reindex | Rewrite)]
             for segment in kept:
                 self._remove(segment, f"the log ends at {end}, below its start {facts.log_start_offset}")
             end, kept = facts.log_start_offset, []
         bases = tuple(segment.base_offset for segment in kept)
         self._drop_snapshots(bases, end, keep_none=starts_anew)
+        if names.SYNC_FAILED in facts.names:
+            self._steps.append(Remove(names.SYNC_FAILED, "all that is kept was written once more"))
         return Plan(tuple(self._steps), bases, end, starts_anew or not kept)
 
     def _hole(self, kept: list[SegmentFacts], segment: SegmentFacts, end: int, has_gaps: bool) -> str:
@@ -191,19 +206,18 @@ class _Planner:
         if fault is Fault.OLD_FORMAT:
             name = names.file_name(segment.base_offset, names.LOG)
             raise KafkaError(Err.KAFKA_STORAGE_ERROR, f"{name} holds {fault.value}, which kq does not read.")
+        keep_as: str | None = None
         where = f"{fault.value}, at offset {walk.next_offset}"
         if walk.next_offset < facts.recovery_point:
             where += f", though everything below {facts.recovery_point} was synced: the medium has failed"
-            tail = self._unused(f"{names.file_name(segment.base_offset, names.LOG)}.{walk.good_size}")
-            self._steps.append(Cut(segment.base_offset, walk.good_size, where, tail))
+            keep_as = self._unused(f"{names.file_name(segment.base_offset, names.LOG)}.{walk.good_size}")
             self._set_aside(later, where)
-            return
-        self._steps.append(Cut(segment.base_offset, walk.good_size, where))
-        if facts.fsync_before_ack and any(one.log_size for one in later):
+        elif facts.fsync_before_ack and any(one.log_size for one in later):
             self._set_aside(later, where)
-            return
-        for one in later:
-            self._remove(one, f"it comes after {where}")
+        else:
+            for one in later:
+                self._remove(one, f"it comes after {where}")
+        self._steps.append(Cut(segment.base_offset, walk.good_size, where, keep_as))
 
     def _reindex(self, segment: SegmentFacts) -> None:
         why = ""
@@ -272,10 +286,12 @@ def apply(disk: Disk, directory: str, steps: Iterable[Step], reindex: Callable[[
                 disk.rename(f"{directory}/{name}", f"{directory}/{new_name}")
                 changed = True
             case Cut(base_offset, size, _, keep_as):
+                disk.sync_directory(directory)
                 _cut(disk, directory, base_offset, size, keep_as)
-                changed = True
             case Reindex(base_offset):
                 reindex(base_offset)
+            case Rewrite(base_offset):
+                _rewrite(disk.open(f"{directory}/{names.file_name(base_offset, names.LOG)}"))
             case _:
                 raise TypeError(f"no such step: {step}")
     if changed:
@@ -294,5 +310,14 @@ def _cut(disk: Disk, directory: str, base_offset: int, size: int, keep_as: str |
         tail.close()
         disk.sync_directory(directory)
     log.truncate(size)
+    log.sync()
+    log.close()
+
+
+def _rewrite(log: File) -> None:
+    position = 0
+    while piece := log.read(position, READ):
+        log.write(position, piece)
+        position += len(piece)
     log.sync()
     log.close()

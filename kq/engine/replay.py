@@ -25,7 +25,7 @@ def replay(
 ) -> Aborted:
     """Bring `states`, as they were before `start_offset`, and `epochs` up to `end_offset`."""
     aborted: Aborted = {}
-    row = list(segments)
+    row = list(segments) if start_offset < end_offset else []
     for number, segment in enumerate(row):
         is_before = number + 1 < len(row) and row[number + 1].base_offset <= start_offset
         if is_before or segment.base_offset >= end_offset:

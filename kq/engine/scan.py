@@ -16,6 +16,7 @@ from kq.record.batch import HEADER_SIZE, LOG_OVERHEAD, MAGIC, BatchHeader, parse
 
 FIRST_READ: Final = 4096  # about what lies between two index entries
 LARGEST_READ: Final = 256 * 1024
+NOWHERE: Final = 1 << 63  # above every offset and position
 
 _PLACE: Final = struct.Struct(">qi4xb6xi")  # base offset, length, magic, last offset delta
 
@@ -47,38 +48,71 @@ class Place(NamedTuple):
         return self.position + self.size
 
 
-def places(file: File, position: int, end: int) -> Iterator[Place]:
-    """The batches from `position`, which must be the start of one, up to `end`, the size of the file."""
-    unpack = _PLACE.unpack_from
-    for at, size, chunk, inside in _walk(file, position, end):
-        base_offset, _, _, delta = unpack(chunk, inside)
-        yield Place(at, size, base_offset, base_offset + delta)
-
-
-def headers(file: File, position: int, end: int) -> Iterator[tuple[int, BatchHeader]]:
-    """Like `places`, with all that the headers say."""
-    for at, _, chunk, inside in _walk(file, position, end):
-        yield at, parse_header(chunk, inside)
-
-
-def _walk(file: File, position: int, end: int) -> Iterator[tuple[int, int, bytes, int]]:
-    """Position and size of each batch, and where its header is in memory."""
+def seek(
+    file: File,
+    position: int,
+    end: int,
+    *,
+    offset: int = NOWHERE,
+    limit: int = NOWHERE,
+    expected: int | None = None,
+) -> Place | None:
+    """The first batch that holds `offset` or is above it, or that ends after position `limit`; None when there is none
+    before `end`, the size of the file. `position` is the start of a batch; `expected`, if given, the last offset that
+    batch must have, or the place is taken for damaged."""
     unpack = _PLACE.unpack_from
     length = FIRST_READ
     while position < end:
         chunk = file.read(position, min(length, end - position))
-        if len(chunk) < HEADER_SIZE:
-            raise TornBatch(position, f"a header cut after {len(chunk)} bytes")
         inside, last = 0, len(chunk) - HEADER_SIZE
         while inside <= last:
             base_offset, batch_length, magic, delta = unpack(chunk, inside)
             size = batch_length + LOG_OVERHEAD
             at = position + inside
-            if magic != MAGIC or size <= HEADER_SIZE or delta < 0 or base_offset < 0:
-                raise DamagedBatch(at, f"no batch header (length {batch_length}, magic {magic})")
-            if at + size > end:
-                raise TornBatch(at, f"a batch of {size} bytes of which {end - at} are there")
-            yield at, size, chunk, inside
+            if magic != MAGIC or size <= HEADER_SIZE or delta < 0 or base_offset < 0 or at + size > end:
+                raise _damage(at, size, magic, end)
+            last_offset = base_offset + delta
+            if expected is not None:
+                if last_offset != expected:
+                    raise DamagedBatch(at, f"a batch that ends at offset {last_offset}, not {expected}")
+                expected = None
+            if last_offset >= offset or at + size > limit:
+                return Place(at, size, base_offset, last_offset)
             inside += size
+        if last < 0:
+            raise TornBatch(position, f"a header cut after {len(chunk)} bytes")
         length = min(length * 2, LARGEST_READ) if inside <= len(chunk) else FIRST_READ
         position += inside
+    return None
+
+
+def headers(file: File, position: int, end: int) -> Iterator[tuple[int, BatchHeader]]:
+    """Position and header of each batch from `position`, the start of one, up to `end`, the size of the file."""
+    length = FIRST_READ
+    while position < end:
+        chunk = file.read(position, min(length, end - position))
+        inside, last = 0, len(chunk) - HEADER_SIZE
+        while inside <= last:
+            header = parse_header(chunk, inside)
+            size = header.length + LOG_OVERHEAD
+            at = position + inside
+            if (
+                header.magic != MAGIC
+                or size <= HEADER_SIZE
+                or header.last_offset_delta < 0
+                or header.base_offset < 0
+                or at + size > end
+            ):
+                raise _damage(at, size, header.magic, end)
+            yield at, header
+            inside += size
+        if last < 0:
+            raise TornBatch(position, f"a header cut after {len(chunk)} bytes")
+        length = min(length * 2, LARGEST_READ) if inside <= len(chunk) else FIRST_READ
+        position += inside
+
+
+def _damage(position: int, size: int, magic: int, end: int) -> DamagedBatch:
+    if magic == MAGIC and size > HEADER_SIZE and position + size > end:
+        return TornBatch(position, f"a batch of {size} bytes of which {end - position} are there")
+    return DamagedBatch(position, f"no batch header (length {size - LOG_OVERHEAD}, magic {magic})")

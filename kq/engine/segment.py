@@ -11,7 +11,6 @@ from kq.engine import names, txnindex
 from kq.engine.disk import Bytes, Disk, File, create_anew
 from kq.engine.entries import NO_TIMESTAMP, Latest
 from kq.engine.index import OffsetIndex, TimeIndex
-from kq.engine.scan import headers
 from kq.engine.segment_reader import SegmentReader
 from kq.engine.settings import LogSettings
 from kq.engine.txnindex import AbortedTransaction
@@ -22,7 +21,7 @@ MAX_RELATIVE_OFFSET: Final = 2**31 - 1
 class Segment(SegmentReader):
     """Written by the one thread that owns the log."""
 
-    __slots__ = ("_since_entry", "created_ms", "indexed_size", "synced_size")
+    __slots__ = ("_has_full_index", "_since_entry", "created_ms", "indexed_size", "synced_size")
 
     def __init__(
         self,
@@ -52,6 +51,7 @@ class Segment(SegmentReader):
         self.synced_size = 0  # bytes of the log that a sync of ours has covered
         self.indexed_size = -1  # size of the log when it was sealed and its indexes synced; -1: not known to be
         self.created_ms = now_ms  # stands in for the age of a segment whose batches have no timestamps
+        self._has_full_index = self._is_index_full()
         self._since_entry = 0  # bytes since the last index entry; counted anew after a restart, as Kafka does
 
     @classmethod
@@ -80,27 +80,38 @@ class Segment(SegmentReader):
             self.index.add(last_offset - self.base_offset, position)
             self.time_index.add_if_later(latest.timestamp, latest.offset - self.base_offset)
             self._since_entry = 0
+            self._has_full_index = self._is_index_full()
         self._since_entry += size
 
     def drop_torn_write(self) -> None:
         """After a failed append: the file ends again where the last whole batch does."""
         self.log.truncate(self.size)
 
-    def is_full_for(self, size: int, last_offset: int, max_timestamp: int, now_ms: int) -> bool:
-        """Must this batch go into a new segment?"""
-        settings = self.settings
-        return (
-            self.size > settings.segment_bytes - size
-            or last_offset - self.base_offset > MAX_RELATIVE_OFFSET
-            or self.index.count >= settings.index_max_bytes // OffsetIndex.ENTRY_SIZE
-            or self.time_index.count >= settings.index_max_bytes // TimeIndex.ENTRY_SIZE - 1  # one for `seal`
-            or (self.size > 0 and self._age_for(max_timestamp, now_ms) > settings.segment_ms)
-        )
+    def configure(self, settings: LogSettings) -> None:
+        self.settings = settings
+        self._has_full_index = self._is_index_full()
 
-    def _age_for(self, max_timestamp: int, now_ms: int) -> int:
-        """By the records' own clock if the first batch has a timestamp, else by ours."""
-        first = self.first_timestamp()
-        return max_timestamp - first if first >= 0 else now_ms - self.created_ms
+    def is_full_for(self, size: int, last_offset: int, max_timestamp: int, now_ms: int) -> bool:
+        """Must this batch go into a new segment? By size, index and age; age is measured by the records' own clock if
+        the first batch has a timestamp, else by ours."""
+        settings = self.settings
+        if self.size + size > settings.segment_bytes or last_offset - self.base_offset > MAX_RELATIVE_OFFSET:
+            return True
+        if not self.size:
+            return False
+        first = self._first_timestamp
+        if first is None:
+            first = self.first_timestamp()
+        age_ms = max_timestamp - first if first >= 0 else now_ms - self.created_ms
+        return age_ms > settings.segment_ms or self._has_full_index
+
+    def _is_index_full(self) -> bool:
+        """The last place in the time index is for `seal`."""
+        room = self.settings.index_max_bytes
+        return (
+            self.index.count >= room // OffsetIndex.ENTRY_SIZE
+            or self.time_index.count >= room // TimeIndex.ENTRY_SIZE - 1
+        )
 
     def add_aborted(self, entry: AbortedTransaction) -> None:
         if self.txn_file is None:
@@ -145,6 +156,7 @@ class Segment(SegmentReader):
             self.txn_size = txnindex.size_below(self.aborted(), offset)
             self.txn_file.truncate(self.txn_size)
         self._since_entry = 0
+        self._has_full_index = self._is_index_full()
         if self.size == 0:
             self._first_timestamp = None
         self._latest = self._latest_after_cut()
@@ -156,7 +168,7 @@ class Segment(SegmentReader):
         if self.time_index.count:
             timestamp, relative = self.time_index.entry(-1)
             latest = Latest(timestamp, self.base_offset + relative)
-        for _, header in headers(self.log, self._floor(latest.offset), self.size):
+        for _, header in self.headers_from(latest.offset):
             if header.max_timestamp > latest.timestamp:
                 latest = Latest(header.max_timestamp, header.last_offset)
         return latest

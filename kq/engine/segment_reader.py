@@ -10,14 +10,14 @@ and the search begins again: a damaged index costs time, never a wrong answer an
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from kq.engine import names, txnindex
 from kq.engine.disk import Disk, File
 from kq.engine.entries import NO_TIMESTAMP, Entries, Latest
 from kq.engine.index import DamagedIndex, OffsetIndex, TimeIndex
-from kq.engine.scan import DamagedBatch, Place, headers, places
+from kq.engine.scan import NOWHERE, DamagedBatch, Place, headers, seek
 from kq.engine.settings import LogSettings
 from kq.engine.txnindex import AbortedTransaction
 from kq.record.batch import BatchHeader
@@ -118,10 +118,9 @@ class SegmentReader:
     def locate(self, offset: int) -> Place | None:
         """The first batch that holds `offset` or begins above it; None when there is none in this segment."""
         position = self._ends.get(offset)
-        for place in places(self.log, self._floor(offset) if position is None else position, self.size):
-            if place.last_offset >= offset:
-                return place
-        return None
+        if position is not None:
+            return seek(self.log, position, self.size, offset=offset)
+        return self._seek(self.index.floor, offset - self.base_offset, 0, offset=offset)
 
     def start_of_read(self, offset: int) -> int:
         """The position of the first batch that holds `offset` or begins above it; the size when there is none."""
@@ -152,13 +151,15 @@ class SegmentReader:
         limit = start + max_bytes
         if limit >= end:
             return end
-        stop = start
-        for place in places(self.log, max(start, self._floor_by_position(limit)), end):
-            if place.end > limit and not (at_least_one and place.position == start):
-                self.remember_end(place.base_offset, place.position)
-                return place.position
-            stop = place.end
-        return stop
+        place = self._seek(self.index.floor_by_value, limit, start, limit=limit)
+        if place is not None and place.position == start and at_least_one:
+            if place.end >= end:
+                return end
+            place = seek(self.log, place.end, self.size, limit=0)
+        if place is None or place.position >= end:
+            return end
+        self.remember_end(place.base_offset, place.position)
+        return place.position
 
     def remember_end(self, offset: int, position: int) -> None:
         """Every batch before `position` ends below `offset`, every later one begins at or above it; that stays so."""
@@ -167,6 +168,34 @@ class SegmentReader:
             if len(ends) >= REMEMBERED_ENDS:
                 del ends[next(iter(ends))]
             ends[offset] = position
+
+    def _seek(
+        self,
+        floor: Callable[[int], tuple[int, int] | None],
+        key: int,
+        start: int,
+        *,
+        offset: int = NOWHERE,
+        limit: int = NOWHERE,
+    ) -> Place | None:
+        """`scan.seek` from the index entry below `key`, if that is after `start`."""
+        for is_second_try in (False, True):
+            try:
+                entry = floor(key)
+            except DamagedIndex:
+                entry = (0, 0)
+            if entry is None or 0 < entry[1] <= start:
+                return seek(self.log, start, self.size, offset=offset, limit=limit)
+            relative, position = entry
+            try:
+                if 0 < position < self.size:
+                    expected = self.base_offset + relative
+                    return seek(self.log, position, self.size, offset=offset, limit=limit, expected=expected)
+            except DamagedBatch as damage:
+                if is_second_try or damage.position != position:
+                    raise
+            self.rebuild_indexes()
+        raise DamagedIndex(f"{self.index.path} cannot be written anew")
 
     def headers_from(self, offset: int) -> Iterator[tuple[int, BatchHeader]]:
         """From the batch that holds `offset`, or the first above it."""
@@ -193,10 +222,6 @@ class SegmentReader:
             yield first
         yield from found
 
-    def last_indexed(self) -> int:
-        """The position of the last batch that has an index entry, 0 if none has; raises DamagedIndex."""
-        return self._verified(self.index.entry(-1)) if self.index.count else 0
-
     def aborted(self) -> list[AbortedTransaction]:
         """The transactions whose abort marker is in this segment."""
         if self.txn_file is None or not self.txn_size:
@@ -222,34 +247,3 @@ class SegmentReader:
             self.time_index.rewrite(entries.times)
         except OSError as error:  # they stay in memory, and are written with the next flush
             _LOG.warning("%s could not be written: %s", self.index.path, error.strerror)
-
-    def _floor(self, offset: int) -> int:
-        """The start of a batch at or before the one that holds `offset`, at most one index interval before it."""
-        relative = offset - self.base_offset
-        try:
-            return self._verified(self.index.floor(relative))
-        except DamagedIndex:
-            self.rebuild_indexes()
-            return self._verified(self.index.floor(relative))
-
-    def _floor_by_position(self, position: int) -> int:
-        """The start of a batch at or before `position`, at most one index interval before it."""
-        try:
-            return self._verified(self.index.floor_by_value(position))
-        except DamagedIndex:
-            self.rebuild_indexes()
-            return self._verified(self.index.floor_by_value(position))
-
-    def _verified(self, entry: tuple[int, int] | None) -> int:
-        """The position an entry leads to, if that is where it says."""
-        if entry is None:
-            return 0
-        relative, position = entry
-        if 0 < position < self.size:
-            try:
-                place = next(places(self.log, position, self.size))
-            except DamagedBatch:
-                place = None
-            if place is not None and place.last_offset - self.base_offset == relative:
-                return position
-        raise DamagedIndex(f"{self.index.path}: no batch at {position} ends at {self.base_offset} + {relative}")

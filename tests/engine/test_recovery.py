@@ -1,0 +1,487 @@
+"""How a directory was hurt, and what must remain. A fix of recovery arrives here as one more named row."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+import pytest
+
+from kq.engine import names
+from kq.engine.log import Log
+from kq.engine.producers import ProducerStates
+from kq.engine.recovery import Cut, Facts, Reindex, Remove, Rename, SegmentFacts, plan_leftovers, plan_segments
+from kq.engine.settings import LogSettings
+from kq.engine.walk import Fault, Walk
+from kq.errors import Err, KafkaError
+from kq.record.batch import iter_batches
+from tests.support import twins
+from tests.support.batches import DIRECTORY, NOW, append, flush, make, open_log, read_all
+from tests.support.memory_disk import MemoryDisk, PowerLoss
+
+SETTINGS = LogSettings(segment_bytes=1200, index_interval_bytes=200)
+BATCHES = 24
+"""Of one record and 118 bytes each, ten to a segment: segments begin at 0, 10 and 20, and the log ends at 24."""
+
+
+def path(base: int, kind: str = names.LOG) -> str:
+    return f"{DIRECTORY}/{base:020d}{kind}"
+
+
+def edit(base: int, kind: str, change: Callable[[bytearray], object]) -> Callable[[MemoryDisk], None]:
+    def hurt(disk: MemoryDisk) -> None:
+        content = bytearray(disk.contents(path(base, kind)))
+        change(content)
+        disk.spoil(path(base, kind), bytes(content))
+
+    return hurt
+
+
+def cut(base: int, kind: str, by: int) -> Callable[[MemoryDisk], None]:
+    return edit(base, kind, lambda content: content.__delitem__(slice(len(content) - by, None)))
+
+
+def add(base: int, kind: str, what: bytes) -> Callable[[MemoryDisk], None]:
+    return edit(base, kind, lambda content: content.extend(what))
+
+
+def flip(base: int, kind: str, at: int) -> Callable[[MemoryDisk], None]:
+    def change(content: bytearray) -> None:
+        content[at] ^= 0x10
+
+    return edit(base, kind, change)
+
+
+def remove(*paths: str) -> Callable[[MemoryDisk], None]:
+    def hurt(disk: MemoryDisk) -> None:
+        for one in paths:
+            disk.unlink(one)
+
+    return hurt
+
+
+def rename(old: str, new: str) -> Callable[[MemoryDisk], None]:
+    return lambda disk: disk.rename(old, new)
+
+
+def both(*hurts: Callable[[MemoryDisk], None]) -> Callable[[MemoryDisk], None]:
+    def hurt(disk: MemoryDisk) -> None:
+        for one in hurts:
+            one(disk)
+
+    return hurt
+
+
+def batch_at(disk: MemoryDisk, base: int, number: int) -> tuple[int, bytes]:
+    """Position and bytes of a batch of a segment."""
+    log = disk.contents(path(base))
+    position, header = list(iter_batches(log))[number]
+    return position, log[position : position + header.size]
+
+
+def swap_batch_offset(disk: MemoryDisk) -> None:
+    """The last batch says it has an offset that was there already: a stale block, with a checksum that is right."""
+    log = bytearray(disk.contents(path(20)))
+    position, _ = batch_at(disk, 20, 3)
+    struct.pack_into(">q", log, position, 21)
+    disk.spoil(path(20), bytes(log))
+
+
+def fill(base: int, kind: str, what: bytes) -> Callable[[MemoryDisk], None]:
+    """The file holds this instead of what it held, or beside the others."""
+    return lambda disk: disk.spoil(path(base, kind), what)
+
+
+def garbage(base: int) -> Callable[[MemoryDisk], None]:
+    return edit(base, names.INDEX, lambda index: index.__setitem__(slice(None), b"\7" * len(index)))
+
+
+def copy(old: str, new: str) -> Callable[[MemoryDisk], None]:
+    return lambda disk: disk.spoil(new, disk.contents(old))
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    hurt: Callable[[MemoryDisk], None]
+    ends_at: int = BATCHES  # the log end afterwards
+    missing: tuple[int, ...] = ()  # batches below that end that are gone
+    clean: bool = False
+    recovery_point: int = 0
+    log_start: int = 0
+    settings: LogSettings = SETTINGS
+    aside: tuple[str, ...] = ()  # names of what was set aside
+    gone: tuple[str, ...] = ()  # paths that must not be there
+    starts_at: int = 0  # the first offset that may be read
+    spoiled: tuple[int, ...] = ()  # numbers of batches that are there and not what they were
+    idle_lies: bool = False  # an index says what is not so, in a place where nobody meets it
+
+
+BATCH = 118
+FSYNC = LogSettings(segment_bytes=1200, index_interval_bytes=200, fsync_before_ack=True)
+COMPACT = LogSettings(segment_bytes=1200, index_interval_bytes=200, compact=True, delete=False)
+ZEROS = bytes(4096)
+
+
+def old_message(value: bytes = b"old") -> bytes:
+    """A message of format 1, as a Kafka of 2016 wrote it."""
+    body = struct.pack(">bbqii", 1, 0, NOW, -1, len(value)) + value
+    message = struct.pack(">I", zlib.crc32(body)) + body
+    return struct.pack(">qi", 0, len(message)) + message
+
+
+ROWS = [
+    Row("nothing wrong, unclean", lambda disk: None),
+    Row("nothing wrong, clean", lambda disk: None, clean=True),
+    Row("torn header", add(20, names.LOG, b"\0" * 8 + b"\1\2\3"), 24),
+    Row("torn header of a batch that was there", cut(20, names.LOG, BATCH - 30), 23),
+    Row("torn batch", cut(20, names.LOG, 1), 23),
+    Row("torn batch, clean marker all the same", cut(20, names.LOG, 1), 23, clean=True),
+    Row("torn between two batches", cut(20, names.LOG, BATCH), 23),
+    Row("zero tail shorter than a header", add(20, names.LOG, bytes(7))),
+    Row("zero tail", add(20, names.LOG, ZEROS)),
+    Row("zero tail of a preallocated file, clean", add(20, names.LOG, ZEROS), clean=True),
+    Row(
+        "a hole of zeros inside",
+        edit(20, names.LOG, lambda log: log.__setitem__(slice(BATCH, 2 * BATCH), bytes(BATCH))),
+        21,
+    ),
+    Row("garbage behind the last batch", add(20, names.LOG, bytes(range(1, 200)))),
+    Row("flipped byte in a value", flip(20, names.LOG, 2 * BATCH + 90), 22),
+    Row("flipped byte in a length", flip(20, names.LOG, 2 * BATCH + 9), 22),
+    Row("flipped byte in a magic", flip(20, names.LOG, 2 * BATCH + 16), 22),
+    Row("flipped byte in a checksum", flip(20, names.LOG, 2 * BATCH + 18), 22),
+    Row("a batch whose offset goes back", swap_batch_offset, 23),
+    Row(
+        "flipped byte, later segments go",
+        flip(0, names.LOG, 3 * BATCH + 90),
+        3,
+        gone=(path(10), path(20), path(10, names.INDEX)),
+    ),
+    Row("torn middle segment, later ones go", cut(10, names.LOG, 5), 19, gone=(path(20), path(20, names.SNAPSHOT))),
+    Row(
+        "flipped byte in synced data: set aside, not deleted",
+        flip(0, names.LOG, 3 * BATCH + 90),
+        3,
+        recovery_point=9,
+        aside=(
+            "00000000000000000000.log.354.corrupt",
+            "00000000000000000010.log.corrupt",
+            "00000000000000000020.log.corrupt",
+        ),
+        gone=(path(10), path(20), path(10, names.INDEX), path(20, names.TIME_INDEX)),
+    ),
+    Row(
+        "flipped byte in synced data of the last segment",
+        flip(20, names.LOG, 90),
+        20,
+        recovery_point=24,
+        aside=("00000000000000000020.log.0.corrupt",),
+    ),
+    Row(
+        "flipped byte below the recovery point's segment is not looked at",
+        flip(0, names.LOG, 3 * BATCH + 90),
+        24,
+        recovery_point=15,
+        spoiled=(3,),
+    ),
+    Row(
+        "torn middle segment with fsync before ack: later ones are set aside",
+        cut(10, names.LOG, 5),
+        19,
+        settings=FSYNC,
+        aside=("00000000000000000020.log.corrupt",),
+    ),
+    Row(
+        "what was set aside before is kept",
+        both(cut(10, names.LOG, 5), lambda disk: disk.spoil(path(20) + names.CORRUPT, b"earlier")),
+        19,
+        settings=FSYNC,
+        aside=("00000000000000000020.log.corrupt", "00000000000000000020.log.2.corrupt"),
+    ),
+    Row(
+        "the end of a middle segment was lost between two batches",
+        cut(10, names.LOG, 2 * BATCH),
+        18,
+        aside=("00000000000000000020.log.corrupt",),
+    ),
+    Row("a middle segment was lost", remove(path(10)), 10, aside=("00000000000000000020.log.corrupt",)),
+    Row(
+        "a gap between segments is legal where compaction was",
+        cut(10, names.LOG, 2 * BATCH),
+        missing=(18, 19),
+        settings=COMPACT,
+    ),
+    Row("a gap between segments that were synced", cut(0, names.LOG, 2 * BATCH), missing=(8, 9), recovery_point=20),
+    Row(
+        "a segment that begins inside the one before it",
+        copy(path(20), path(15)),
+        20,
+        aside=("00000000000000000015.log.corrupt", "00000000000000000020.log.corrupt"),
+    ),
+    Row("index missing, unclean", remove(path(10, names.INDEX), path(20, names.INDEX))),
+    Row("index missing, clean", remove(path(10, names.INDEX), path(20, names.INDEX)), clean=True),
+    Row("time index missing, clean", remove(path(0, names.TIME_INDEX), path(20, names.TIME_INDEX)), clean=True),
+    Row("index missing below the recovery point", remove(path(0, names.INDEX)), recovery_point=22),
+    Row("index longer than the log, clean", add(20, names.INDEX, struct.pack(">ii", 9, 99999)), clean=True),
+    Row("index longer than the log, unclean", add(20, names.INDEX, struct.pack(">ii", 9, 99999))),
+    Row("index with Kafka's zeros up to 10 MiB, clean", add(20, names.INDEX, bytes(10 << 20)), clean=True),
+    Row("index with Kafka's zeros up to 10 MiB, unclean", add(20, names.INDEX, bytes(10 << 20))),
+    Row("time index of 10485756 zeros, clean", fill(20, names.TIME_INDEX, bytes(10485756)), clean=True),
+    Row("time index of 10485756 zeros, unclean", fill(20, names.TIME_INDEX, bytes(10485756))),
+    Row("index that ends inside an entry, clean", cut(20, names.INDEX, 3), clean=True),
+    Row("index of garbage, clean", garbage(20), clean=True),
+    Row("index of garbage in an old segment, clean", garbage(0), clean=True, idle_lies=True),
+    Row("empty index, clean", fill(20, names.INDEX, b""), clean=True),
+    Row("stale time index, clean", cut(20, names.TIME_INDEX, 12), clean=True),
+    Row("stale time index, unclean", cut(20, names.TIME_INDEX, 12)),
+    Row("empty last segment", fill(24, names.LOG, b"")),
+    Row("empty last segment, clean", fill(24, names.LOG, b""), clean=True),
+    Row(
+        "empty last segment behind lost batches",
+        both(fill(24, names.LOG, b""), cut(20, names.LOG, BATCH)),
+        23,
+        gone=(path(24),),
+    ),
+    Row("two empty last segments of a failed roll", both(fill(24, names.LOG, b""), fill(24, names.INDEX, b"\1" * 8))),
+    Row("the last segment is empty after all", fill(20, names.LOG, b""), 20),
+    Row("only zeros in the last segment", fill(20, names.LOG, ZEROS), 20),
+    Row("snapshot missing", remove(path(10, names.SNAPSHOT), path(20, names.SNAPSHOT), path(24, names.SNAPSHOT))),
+    Row("snapshot missing, clean", remove(path(24, names.SNAPSHOT)), clean=True),
+    Row("snapshot corrupt", flip(20, names.SNAPSHOT, 8)),
+    Row("snapshot corrupt, clean", flip(24, names.SNAPSHOT, 8), clean=True),
+    Row("snapshot cut short, clean", cut(24, names.SNAPSHOT, 3), clean=True),
+    Row(
+        "snapshot beyond the end",
+        both(copy(path(20, names.SNAPSHOT), path(99, names.SNAPSHOT))),
+        gone=(path(99, names.SNAPSHOT),),
+    ),
+    Row("epoch checkpoint missing, clean", remove(f"{DIRECTORY}/leader-epoch-checkpoint"), clean=True),
+    Row("epoch checkpoint corrupt", lambda disk: disk.spoil(f"{DIRECTORY}/leader-epoch-checkpoint", b"0\n1\n0")),
+    Row("deleted files", copy(path(0), path(0) + names.DELETED), gone=(path(0) + names.DELETED,)),
+    Row("cleaned files", copy(path(0), path(0) + names.CLEANED), gone=(path(0) + names.CLEANED,)),
+    Row(
+        "a replacement that was not finished",
+        copy(path(0), f"{DIRECTORY}/leader-epoch-checkpoint.tmp"),
+        gone=(f"{DIRECTORY}/leader-epoch-checkpoint.tmp",),
+    ),
+    Row(
+        "swap files that had only to be renamed",
+        both(rename(path(0), path(0) + names.SWAP), rename(path(0, names.INDEX), path(0, names.INDEX) + names.SWAP)),
+    ),
+    Row("swap files beside what they replace", copy(path(0), path(0) + names.SWAP), gone=(path(0) + names.SWAP,)),
+    Row(
+        "swap files of a split that was not finished",
+        both(copy(path(10), path(10) + names.SWAP), copy(path(0), path(0) + names.CLEANED)),
+        gone=(path(10) + names.SWAP, path(0) + names.CLEANED),
+    ),
+    Row("an index without its log", fill(99, names.INDEX, b"\0" * 8), gone=(path(99, names.INDEX),)),
+    Row(
+        "log start above the end",
+        lambda disk: None,
+        0,
+        log_start=30,
+        starts_at=30,
+        gone=(path(0), path(20), path(20, names.SNAPSHOT)),
+    ),
+    Row(
+        "log start above the end, clean", lambda disk: None, 0, clean=True, log_start=30, starts_at=30, gone=(path(0),)
+    ),
+    Row("log start at the end", lambda disk: None, log_start=24, starts_at=24),
+    Row("log start inside", lambda disk: None, log_start=13, starts_at=13),
+    Row(
+        "first segment was deleted by retention",
+        remove(path(0), path(0, names.INDEX), path(0, names.TIME_INDEX)),
+        starts_at=10,
+    ),
+    Row("unknown files stay", lambda disk: disk.spoil(f"{DIRECTORY}/notes.txt", b"mine")),
+]
+
+
+def written() -> tuple[MemoryDisk, list[bytes]]:
+    """A log of three segments, closed cleanly, and its batches."""
+    disk = MemoryDisk()
+    log = open_log(disk, SETTINGS)
+    log.start_epoch(3)
+    batches = []
+    for number in range(BATCHES):
+        batch = make(timestamp=NOW + number, size=50, producer_id=7, epoch=0, sequence=number)
+        append(log, batch, leader_epoch=3)
+        batches.append(bytes(batch))
+    log.close()
+    assert list(twins.segments(disk)) == [0, 10, 20]
+    return disk, batches
+
+
+def reopen(disk: MemoryDisk, row: Row) -> Log:
+    return open_log(
+        disk, row.settings, clean=row.clean, recovery_point=row.recovery_point, log_start_offset=row.log_start
+    )
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_recovery(row: Row) -> None:
+    disk, batches = written()
+    row.hurt(disk)
+    log = reopen(disk, row)
+
+    expected = [batch for n, batch in enumerate(batches) if row.starts_at <= n < row.ends_at and n not in row.missing]
+    found = [batch for _, batch in read_all(log)]
+    for number in row.spoiled:
+        assert found[number] != expected[number]
+        found[number] = expected[number]
+    assert found == expected
+    assert log.log_end_offset == max(row.ends_at, row.starts_at)
+    assert log.log_start_offset == row.starts_at
+    assert log.recovery_point <= log.log_end_offset
+    names_now = {entry.name for entry in disk.entries(DIRECTORY)}
+    assert sorted(name for name in names_now if name.endswith(names.CORRUPT)) == sorted(row.aside)
+    assert not [one for one in row.gone if disk.exists(one)]
+    if row.clean:
+        for offset in range(log.log_start_offset, log.log_end_offset):
+            assert log.read(offset, 1, end_offset=log.log_end_offset) is not None
+    assert row.idle_lies or twins.faults(disk) == []
+
+    # It goes on: the same producer, the next offset, and after a clean stop all of it again.
+    end = log.log_end_offset
+    known = log.producers.entries.get(7)
+    assert (known is None) == (row.ends_at == 0)
+    sequence = known.last_sequence + 1 if known else 0
+    assert known is None or known.last_offset == end - 1
+    assert append(log, make(size=50, producer_id=7, epoch=0, sequence=sequence), leader_epoch=4).base_offset == end
+    before = [batch for _, batch in read_all(log)]
+    log.close()
+    assert row.idle_lies or twins.faults(disk, sealed=twins.segments(disk)) == []
+    again = open_log(disk, row.settings, clean=True, log_start_offset=row.log_start)
+    assert [batch for _, batch in read_all(again)] == before
+    assert again.end_of_epoch(4) == (4, end + 1)
+    assert again.leader_epoch == 4
+    if row.ends_at and not row.starts_at:
+        assert again.end_of_epoch(3) == (3, end)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_recovery_can_be_repeated(row: Row) -> None:
+    """A crash right after recovery: the second one finds what the first left, and nothing more goes."""
+    disk, _ = written()
+    row.hurt(disk)
+    log = reopen(disk, row)
+    first = [batch for _, batch in read_all(log)]
+    again = reopen(disk, row)
+    assert [batch for _, batch in read_all(again)] == first
+    assert (again.log_start_offset, again.log_end_offset) == (log.log_start_offset, log.log_end_offset)
+
+
+def test_set_aside_bytes_are_those_that_were_there() -> None:
+    disk, _ = written()
+    before = disk.contents(path(0)), disk.contents(path(10))
+    flip(0, names.LOG, 3 * BATCH + 90)(disk)
+    hurt = disk.contents(path(0))
+    open_log(disk, SETTINGS, recovery_point=9)
+    assert disk.contents(path(0)) == before[0][: 3 * BATCH]
+    assert disk.contents(f"{path(0)}.354.corrupt") == hurt[3 * BATCH :]
+    assert disk.contents(path(10) + names.CORRUPT) == before[1]
+
+
+def test_messages_of_an_old_kafka_are_refused_and_left_alone() -> None:
+    disk, _ = written()
+    content = old_message() + bytes(40)
+    disk.spoil(path(20), content)
+    with pytest.raises(KafkaError) as refused:
+        open_log(disk, SETTINGS)
+    assert refused.value.code is Err.KAFKA_STORAGE_ERROR
+    assert "00000000000000000020.log" in str(refused.value)
+    assert disk.contents(path(20)) == content
+
+
+def test_producers_are_found_again_without_any_snapshot() -> None:
+    disk, _ = written()
+    remove(path(10, names.SNAPSHOT), path(20, names.SNAPSHOT), path(24, names.SNAPSHOT))(disk)
+    log = open_log(disk, SETTINGS, clean=True)
+    assert log.producers.entries[7].last_sequence == BATCHES - 1
+    duplicate = append(log, make(size=50, producer_id=7, epoch=0, sequence=BATCHES - 3))
+    assert (duplicate.duplicate, duplicate.base_offset) == (True, BATCHES - 3)
+
+
+def test_a_snapshot_saves_the_reading_of_the_log() -> None:
+    disk, _ = written()
+    disk.operations.clear()
+    open_log(disk, SETTINGS, clean=True)
+    assert disk.operations["read"] <= 6  # epochs, snapshot, last index entry, its batch, last time entry, its batch
+
+
+def test_a_crash_during_recovery_costs_nothing() -> None:
+    """At every step of a recovery that deletes, cuts and sets aside."""
+    hurt = flip(0, names.LOG, 3 * BATCH + 90)
+    for recovery_point in (0, 9):
+        for steps in range(200):
+            disk, batches = written()
+            hurt(disk)
+            disk.lose_power_after(steps)
+            try:
+                open_log(disk, SETTINGS, recovery_point=recovery_point)
+                break
+            except PowerLoss:
+                log = open_log(disk.crash(Random(steps)), SETTINGS, recovery_point=recovery_point)
+            assert [batch for _, batch in read_all(log)] == batches[:3]
+        else:
+            pytest.fail("recovery never ended")
+
+
+# ---- the plan itself, from a description
+
+
+def facts(*segments: SegmentFacts, **more: object) -> Facts:
+    found = {names.file_name(one.base_offset, names.LOG) for one in segments}
+    return Facts(names=frozenset(found), segments=segments, **more)  # type: ignore[arg-type]
+
+
+def test_a_sound_log_needs_new_indexes_only_after_a_crash() -> None:
+    segment = SegmentFacts(0, 118, 8, 12, Walk(118, 1))
+    assert plan_segments(facts(segment, clean=True)).steps == ()
+    assert [type(step) for step in plan_segments(facts(segment)).steps] == [Reindex]
+
+
+def test_the_plan_of_an_empty_directory() -> None:
+    plan = plan_segments(facts(log_start_offset=17))
+    assert (plan.steps, plan.segments, plan.log_end_offset, plan.starts_anew) == ((), (), 17, True)
+
+
+def test_a_log_that_ends_below_its_start_keeps_what_a_failed_medium_cut_off() -> None:
+    hurt = SegmentFacts(0, 5000, 8, 12, Walk(354, 3, Fault.BAD_CRC))
+    plan = plan_segments(facts(hurt, recovery_point=9, log_start_offset=5))
+    cuts = [step for step in plan.steps if isinstance(step, Cut)]
+    assert [step.keep_as for step in cuts] == ["00000000000000000000.log.354.corrupt"]
+    assert plan.steps.index(cuts[0]) < plan.steps.index(
+        next(step for step in plan.steps if isinstance(step, Remove) and step.name.endswith(".log"))
+    )
+    assert plan.starts_anew
+
+
+def test_compaction_replaces_a_range_of_segments() -> None:
+    found = [
+        names.file_name(base, kind)
+        for base in (0, 10, 20)
+        for kind in (names.LOG, names.INDEX, names.TIME_INDEX, names.SNAPSHOT)
+    ]
+    found += ["00000000000000000000.log.swap", "00000000000000000000.index.swap"]
+    steps = plan_leftovers(found, {0: 20})
+    removed = {step.name for step in steps if isinstance(step, Remove)}
+    assert removed == {
+        names.file_name(base, kind) for base in (0, 10) for kind in (names.LOG, names.INDEX, names.TIME_INDEX)
+    }
+    assert {step.new_name for step in steps if isinstance(step, Rename)} == {
+        "00000000000000000000.log",
+        "00000000000000000000.index",
+    }
+
+
+def test_producers_of_a_new_state_have_nothing() -> None:
+    assert ProducerStates().highest_producer_id == -1
+    disk = MemoryDisk()
+    log = open_log(disk, SETTINGS)
+    flush(log)
+    assert (log.recovery_point, log.log_end_offset, log.leader_epoch) == (0, 0, -1)
