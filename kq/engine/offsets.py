@@ -49,6 +49,7 @@ class OffsetCheckpoints:
 
     def write(self, logs: Mapping[Key, Log], high_watermarks: Mapping[Key, int] | None = None) -> None:
         """The files that have changed, synced; without `high_watermarks` each is its log's end. Raises OSError."""
+        logs = dict(logs)
         log_starts = {**self.log_starts, **{key: log.log_start_offset for key, log in logs.items()}}
         recovery_points = {**self.recovery_points, **{key: log.recovery_point for key, log in logs.items()}}
         if high_watermarks is None:

@@ -16,7 +16,7 @@ What is promised:
   the log start of the one that had its name.
 - After `close` every log is durable, and the marker says so; if one could not be closed there is no marker.
 
-One thread calls everything here, but for `collect`, which may run in another.
+`get`, `logs` and what only looks may be called from any thread; everything else from one.
 """
 
 from __future__ import annotations
@@ -248,7 +248,13 @@ class LogStore:
                 ) from error
 
     def collect(self, now_ms: int) -> bool:
-        """Delete some of the files that are due (doomed.py); True when more are waiting."""
+        """Delete files that are due: segments the logs have let go of, and some of deleted partitions (doomed.py); True
+        when more of those are waiting."""
+        for log in self.logs():
+            try:
+                log.collect_deleted(now_ms)
+            except OSError as error:
+                _LOG.warning("files of %s cannot be deleted now: %s", log.directory, error)
         return self._doomed.collect(now_ms)
 
     def _rename(self, key: Key, path: str, kind: Kind) -> str:

@@ -406,6 +406,19 @@ def test_a_large_directory_goes_a_few_files_at_a_time(tmp_path: Path) -> None:
     store.close()
 
 
+def test_segments_that_a_log_let_go_of_are_collected_too(tmp_path: Path) -> None:
+    store, _ = started(tmp_path, {})
+    settings = LogSettings(segment_bytes=200, retention_bytes=0)
+    log = store.create("a", 0, A, settings)
+    append(log, b"x" * 100, b"y" * 100)
+    assert log.apply_retention(now_ms=1000, end_offset=log.log_end_offset)
+    store.collect(1000)
+    assert list((tmp_path / "a-0").glob("*.deleted"))
+    store.collect(1000 + settings.file_delete_delay_ms)
+    assert not list((tmp_path / "a-0").glob("*.deleted"))
+    store.close()
+
+
 def test_the_leftovers_of_a_deletion_are_collected_after_a_restart(tmp_path: Path) -> None:
     filled(tmp_path, {"a": A})
     store, _ = started(tmp_path, {"a": A})

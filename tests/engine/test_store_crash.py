@@ -351,6 +351,23 @@ def test_a_log_that_cannot_be_read_is_refused_alone() -> None:
     assert [log.topic for log in store.logs()] == ["b"]
 
 
+def test_a_segment_that_cannot_be_unlinked_holds_up_nothing() -> None:
+    disk, store = fresh({"a": A, "b": B})
+    for topic in "ab":
+        log = store.get(topic, 0)
+        assert log is not None
+        log.configure(LogSettings(segment_bytes=200, retention_bytes=0))
+        append(log, bytes(100))
+        append(log, bytes(100))
+        log.apply_retention(1, log.log_end_offset)
+    disk.fail("unlink")
+    store.collect(SETTINGS.file_delete_delay_ms + 1)
+    left = [topic for topic in "ab" if any(e.name.endswith(".deleted") for e in disk.entries(f"{DATA}/{topic}-0"))]
+    assert left == ["a"]
+    store.collect(SETTINGS.file_delete_delay_ms + 1)
+    assert not any(e.name.endswith(".deleted") for e in disk.entries(f"{DATA}/a-0"))
+
+
 def test_what_cannot_be_unlinked_is_tried_again_and_holds_up_nothing() -> None:
     disk, store = fresh({"a": A, "b": B})
     for topic in "ab":
