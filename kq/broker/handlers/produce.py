@@ -65,7 +65,7 @@ def produce(broker: Broker, call: Call) -> Answer:
                 _check(broker, call, write, now_ms)
             except KafkaError as error:
                 write.error = error
-    packed = [write for write in writes if write.error is None and _needs_unpacking(broker, write)]
+    packed = [write for write in writes if _needs_unpacking(broker, write)]
     if packed:
         return _unpack_and_append(broker, call, writes, packed, now_ms)
     return _append_all(broker, call, writes, now_ms)
@@ -108,6 +108,8 @@ def _check(broker: Broker, call: Call, write: Write, now_ms: int) -> None:
 def _needs_unpacking(broker: Broker, write: Write) -> bool:
     """Whether the batch must be looked into, which is too slow for the loop."""
     partition, header = write.partition, write.header
+    if write.error is not None:
+        return write.error.code is Err.INVALID_TIMESTAMP
     assert partition is not None
     assert header is not None
     repack = partition.codec is not None and partition.codec != header.codec
@@ -115,11 +117,21 @@ def _needs_unpacking(broker: Broker, write: Write) -> bool:
 
 
 def _unpack(broker: Broker, write: Write) -> None:
-    """Walks the records, or packs them anew; runs in a thread."""
-    partition, header = write.partition, write.header
+    """Walks the records, packs them anew, or finds those whose timestamps were refused; runs in a thread."""
+    partition, header, limit = write.partition, write.header, broker.max_unpacked_bytes
     assert partition is not None
+    if write.error is not None:
+        settings = partition.settings
+        errors = validate.timestamp_errors(
+            write.data,
+            now_ms=broker.now_ms(),
+            before_max_ms=settings.message_timestamp_before_max_ms,
+            after_max_ms=settings.message_timestamp_after_max_ms,
+            limit=limit,
+        )
+        raise validate.RecordsRefused(write.error.code, str(write.error), errors)
     assert header is not None
-    need_keys, limit = partition.is_compacted, broker.max_unpacked_bytes
+    need_keys = partition.is_compacted
     if partition.codec is None or partition.codec == header.codec:
         write.header = validate.check_records(write.data, header, need_keys=need_keys, limit=limit)
         return
