@@ -63,6 +63,8 @@ class PartitionQueue:
             return False
         if not self.on_the_way:
             return True
+        if self.numbers is not None and not self.numbers.confirmed:
+            return False  # the leader would take the second batch without the first
         # A batch that is sent again must be answered before younger ones follow, and so must one that goes again now.
         return pipelined and not self.waiting[0].attempts and all(batch.attempts == 1 for batch in self.on_the_way)
 

@@ -5,7 +5,9 @@ continues the last one, and recognizes the last five when they come again. From 
 
 1. A batch keeps its numbers however often it is sent: if an earlier attempt was written after all, the leader says so.
 2. While a batch is being sent again, the later ones of its partition wait, so that the leader never sees them first.
-3. OUT_OF_ORDER for a batch with an older one still unanswered means only that the older one failed: it is sent again.
+3. A leader that has not heard of a producer takes any sequence. So until the first batch of an epoch is acknowledged,
+   the second is not sent: if the first were refused, the leader would take the second and never the first.
+4. OUT_OF_ORDER for a batch with an older one still unanswered means only that the older one failed: it is sent again.
    For the oldest one it proves that neither it nor anything after it was written (an older batch was given up, or the
    leader lost its memory): the partition starts a new epoch with sequence 0 (KIP-360), once nothing is on the way any
    more, and all waiting batches are numbered anew. Nothing else ever changes a number; so no batch is written twice.
@@ -80,6 +82,17 @@ class PartitionNumbers:
         self._producer_id = producer_id
         self._epoch = epoch
         self._next = 0
+        self._confirmed = False
+
+    @property
+    def confirmed(self) -> bool:
+        """The leader knows this epoch: it has taken a batch of it."""
+        return self._confirmed
+
+    def confirm(self, numbers: Numbers) -> None:
+        """A batch with these numbers was acknowledged."""
+        if (numbers.producer_id, numbers.epoch) == (self._producer_id, self._epoch):
+            self._confirmed = True
 
     def take(self, records: int) -> Numbers:
         """The numbers for the next batch."""
@@ -99,6 +112,7 @@ class PartitionNumbers:
         else:
             self._epoch += 1
         self._next = 0
+        self._confirmed = False
 
 
 def advanced(sequence: int, records: int) -> int:

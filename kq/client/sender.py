@@ -302,6 +302,8 @@ class Sender:
     def _done(self, queue: PartitionQueue, batch: Batch, offset: int, append_time_ms: int) -> None:
         if batch in queue.on_the_way:
             queue.landed(batch)
+        if batch.numbers is not None and queue.numbers is not None:
+            queue.numbers.confirm(batch.numbers)
         self._accumulator.finish(batch, Piece(batch.first_row, batch.records, offset, append_time_ms, None))
         self._accumulator.settle(queue)
 

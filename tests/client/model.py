@@ -36,7 +36,7 @@ class Fate(Enum):
     WRITTEN_BUT_LATE = auto()  # written, then REQUEST_TIMED_OUT
     CUT_BEFORE = auto()  # the connection ends, nothing written
     CUT_AFTER = auto()  # written, then the connection ends
-    FORGOTTEN = auto()  # the leader has lost its memory of all producers, then refuses
+    CUT_BACK = auto()  # the leader has lost the batch it took last (an unclean election), then goes on
     POISON = auto()  # INVALID_RECORD: nobody can write this batch
     TOO_LARGE = auto()
 
@@ -58,6 +58,8 @@ class _Producer:
 
 @dataclass
 class Log:
+    """One partition: the values in order, and what is remembered of producers."""
+
     values: list[bytes | None] = field(default_factory=list)
     producers: dict[int, _Producer] = field(default_factory=dict)
 
@@ -85,13 +87,22 @@ class Log:
         self.values += values
         return Err.NONE, base
 
+    def cut_back(self) -> None:
+        """Loses the youngest batch and what it taught about its producer."""
+        known = max(self.producers.values(), key=lambda producer: producer.recent[-1][2])
+        first, _, base = known.recent.pop()
+        known.last = first - 1
+        del self.values[base:]
+
 
 class ModelBroker:
     """`async with ModelBroker() as broker`; `broker.bootstrap`. Topic "t" has `partitions` partitions."""
 
-    def __init__(self, partitions: int = 1, fate: Callable[[BatchHeader], Fate] | None = None) -> None:
+    def __init__(
+        self, partitions: int = 1, fate: Callable[[BatchHeader, list[bytes | None]], Fate] | None = None
+    ) -> None:
         self.partitions = partitions
-        self.fate = fate or (lambda header: Fate.WELL)
+        self.fate = fate or (lambda header, values: Fate.WELL)
         self.logs = [Log() for _ in range(partitions)]
         self.topic_id = b"t" * 16
         self.most_records = 10**9  # a batch of more is MESSAGE_TOO_LARGE
@@ -233,14 +244,14 @@ class ModelBroker:
 
     def _take(self, log: Log, header: BatchHeader, data: memoryview) -> tuple[Err, int, bool]:
         values = [record.value for record in decode_records(data, limit=1 << 26)]
-        fate = self.fate(header)
+        fate = self.fate(header, values)
         if fate is Fate.POISON:
             return Err.INVALID_RECORD, -1, False
         if fate is Fate.TOO_LARGE or len(values) > self.most_records:
             return Err.MESSAGE_TOO_LARGE, -1, False
-        if fate is Fate.FORGOTTEN:
-            log.producers.clear()
-        if fate in {Fate.REFUSED, Fate.FORGOTTEN}:
+        if fate is Fate.CUT_BACK:
+            log.cut_back()
+        if fate is Fate.REFUSED:
             return Err.NOT_LEADER_OR_FOLLOWER, -1, False
         if fate is Fate.CUT_BEFORE:
             return Err.NONE, -1, True

@@ -65,6 +65,17 @@ def test_a_new_epoch_begins_at_sequence_0() -> None:
     assert numbers.take(1) == Numbers(7, 1, 0)
 
 
+def test_an_epoch_is_confirmed_by_a_batch_of_its_own() -> None:
+    numbers = PartitionNumbers(7, 0)
+    first = numbers.take(1)
+    assert not numbers.confirmed
+    numbers.confirm(first)
+    assert numbers.confirmed
+    numbers.begin_epoch((9, 0))
+    numbers.confirm(first)  # a late answer
+    assert not numbers.confirmed
+
+
 def test_after_the_last_epoch_comes_another_producer_id() -> None:
     numbers = PartitionNumbers(7, MAX_EPOCH)
     assert numbers.exhausted
