@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 from kq import __version__
 
+INTERRUPTED = 130
+
 HELP = """\
 kq: Kafka without the JVM
 
@@ -26,7 +28,7 @@ Settings  config      describe, alter: settings of topics and brokers
           profile     list, use, show, edit: which cluster, which login
           completion  for bash, zsh and fish
 
-Flags: -b HOST:PORT (or KQ_BOOTSTRAP), -C PROFILE, --json, -h on every command; --version, --help-json
+Everywhere: -b HOST:PORT, -C PROFILE, --json, -h    Here: --version, --help-json
 
 Start with:
   kq broker start
@@ -41,9 +43,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args == ["--version"]:  # before Typer is imported: 62 of the 80 ms of a command
         print(f"kq {__version__}")
         return 0
-    from kq.cli.ending import run_to_the_end
+    try:
+        from kq.cli.ending import run_to_the_end
 
-    return run_to_the_end(args)
+        return run_to_the_end(args)
+    except KeyboardInterrupt:  # while the commands are being loaded, or an error is being printed
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from typing import TYPE_CHECKING
 
-from kq.cli.failures import FAILED, INTERRUPTED, USAGE, Failure, Hint, Usage, did_you_mean
+from kq.cli.app import INTERRUPTED
+from kq.cli.failures import Failure, Hint, Usage, did_you_mean
 from kq.cli.text import shown
 
 if TYPE_CHECKING:
@@ -18,11 +20,11 @@ LABEL_WIDTH = 14  # `ask another:  ` is the longest
 
 
 def run_to_the_end(args: list[str]) -> int:
-    """Runs a command line. Never raises, but for a KeyboardInterrupt while it is ending."""
+    """Runs a command line; raises at most a KeyboardInterrupt that comes while it is ending."""
     from typer._click.exceptions import ClickException
     from typer.main import get_command
 
-    from kq.cli.groups import HelpWanted
+    from kq.cli.groups import HelpWanted, PipeClosed
     from kq.cli.root import app
 
     try:
@@ -40,7 +42,7 @@ def run_to_the_end(args: list[str]) -> int:
             return report(failure, args)
         except KeyboardInterrupt:
             return INTERRUPTED
-    except BrokenPipeError:
+    except (PipeClosed, BrokenPipeError):
         return close_quietly()
     except OSError as fault:
         return report(Failure(_os_sentence(fault), code="OS_ERROR"), args)
@@ -106,7 +108,7 @@ def command_of(args: list[str]) -> str:
     from kq.cli.groups import VERB_ALIASES
     from kq.cli.root import NOUNS
 
-    words = [arg for arg in args if not arg.startswith("-")]
+    words = _words(args)
     noun = next((name for word in words for name, entry in NOUNS.items() if word in (name, *entry.aliases)), "")
     if not noun:
         return "kq"
@@ -115,6 +117,17 @@ def command_of(args: list[str]) -> str:
         return noun
     verb = VERB_ALIASES.get(after[0], after[0]) if after else NOUNS[noun].alone or ""
     return f"{noun} {verb}".strip()
+
+
+def _words(args: list[str]) -> list[str]:
+    """What is neither a flag nor the value of one."""
+    from kq.cli.flags import TAKES_VALUE
+
+    return [
+        arg
+        for before, arg in zip(["", *args], args, strict=False)
+        if not arg.startswith("-") and not TAKES_VALUE.get(before, False)
+    ]
 
 
 def usage_of(fault: ClickException, args: list[str]) -> Failure:
@@ -135,7 +148,7 @@ def usage_of(fault: ClickException, args: list[str]) -> Failure:
         return Usage(f"{path}: {fault.option_name} needs a value", see)
     if isinstance(fault, click.BadParameter) and fault.param is not None:
         name = fault.param.opts[0] if fault.param.param_type_name == "option" else fault.param.human_readable_name
-        return Usage(f"{path} {name}: {_as_clause(fault.message)}", see)
+        return Usage(f"{path} {name}: {_as_clause(_number_words(fault.message))}", see)
     if isinstance(fault, click.UsageError):
         return Usage(f"{path}: {_as_clause(fault.format_message())}", see)
     return Failure(_as_clause(fault.format_message()))
@@ -153,6 +166,12 @@ def _own_fault(fault: Exception, args: list[str]) -> Failure:
     return failure
 
 
+def _number_words(message: str) -> str:
+    for kind, words in (("int", "a whole number"), ("float", "a number")):
+        message = re.sub(rf"is not a valid {kind}\w*", f"is not {words}", message)
+    return message
+
+
 def _as_clause(sentence: str) -> str:
     sentence = sentence.rstrip(".")
     return sentence[:1].lower() + sentence[1:]
@@ -161,6 +180,3 @@ def _as_clause(sentence: str) -> str:
 def _os_sentence(fault: OSError) -> str:
     name = f"{fault.filename}: " if fault.filename else ""
     return f"{name}{(fault.strerror or str(fault)).lower()}"
-
-
-__all__ = ["FAILED", "USAGE", "run_to_the_end"]

@@ -65,7 +65,10 @@ class KqCommand(TyperCommand):
 
         common = {name: ctx.params.pop(f"common_{name}") for name in self.common}
         ctx.obj = Call.of(without_program(ctx.command_path), common)
-        return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as closed:
+            raise PipeClosed from closed
 
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         own = [help_row(param) for param in self.own_params if not getattr(param, "hidden", False)]
@@ -209,6 +212,10 @@ class NounGroup(TyperGroup):
             formatter.write("\nExamples:\n")
             for line in lines:
                 formatter.write(f"  {line}\n")
+
+
+class PipeClosed(Exception):
+    """The reader of our stdout has gone. A BrokenPipeError itself would be Typer's, which exits 1."""
 
 
 class HelpWanted(Exception):

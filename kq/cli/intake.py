@@ -105,8 +105,8 @@ class Cutter:
                 return []
         pieces = (self._tail + data).split(self._delimiter) if self._tail else data.split(self._delimiter)
         self._tail = pieces.pop()
-        if len(self._tail) > self._limit:
-            keep = len(self._delimiter) - 1  # the delimiter may have begun
+        keep = len(self._delimiter) - 1  # the delimiter may have begun
+        if len(self._tail) - keep > self._limit:
             self._dropping = len(self._tail) - keep
             self._tail = self._tail[len(self._tail) - keep :]
         return pieces

@@ -51,13 +51,17 @@ def rate_text(per_second: float) -> str:
     return f"{per_second:,.0f} /s"
 
 
+# The years 1 to 9999: what RFC 3339 can write.
+_FIRST_MS = -62_135_596_800_000
+_LAST_MS = 253_402_300_799_999
+
+
 def utc_text(at_ms: int) -> str:
-    """RFC 3339 in UTC with milliseconds; the bare number where no calendar date exists for it."""
-    seconds, ms = divmod(at_ms, 1000)
-    try:
-        parts = time.gmtime(seconds)
-    except (OverflowError, ValueError, OSError):
+    """RFC 3339 in UTC with milliseconds; the bare number where it has no date for it."""
+    if not _FIRST_MS <= at_ms <= _LAST_MS:
         return str(at_ms)
+    seconds, ms = divmod(at_ms, 1000)
+    parts = time.gmtime(seconds)
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', parts)}.{ms:03}Z"
 
 
@@ -65,9 +69,8 @@ def local_text(at_ms: int, *, utc: bool = False) -> str:
     """`2026-11-22 14:03:22.118` in local time (or UTC, then with a Z)."""
     if utc:
         return utc_text(at_ms).replace("T", " ")
-    seconds, ms = divmod(at_ms, 1000)
-    try:
-        parts = time.localtime(seconds)
-    except (OverflowError, ValueError, OSError):
+    if not _FIRST_MS + 86_400_000 <= at_ms <= _LAST_MS - 86_400_000:
         return str(at_ms)
+    seconds, ms = divmod(at_ms, 1000)
+    parts = time.localtime(seconds)
     return f"{time.strftime('%Y-%m-%d %H:%M:%S', parts)}.{ms:03}"

@@ -1,0 +1,252 @@
+"""The command line as a whole: flags anywhere, words for mistakes, exit codes, and one meaning for every flag."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from kq import __version__
+from kq.cli.flags import SHARED
+from kq.cli.tree import Node, command_tree
+from tests.cli.harness import KQ, run, spawn
+
+NOBODY = "127.0.0.1:1"
+TREE = command_tree()
+COMMANDS = [node for node in TREE.walk() if not node.commands]
+
+
+def names(node: Node) -> str:
+    return " ".join(node.path[1:])
+
+
+def test_version() -> None:
+    assert run("--version") == (0, f"kq {__version__}\n", "")
+    assert run("topic", "--version").code == 2
+
+
+def test_help_is_short_and_starts_somebody() -> None:
+    for args in ((), ("--help",), ("-h",)):
+        ran = run(*args).ok()
+        assert len(ran.lines) <= 24
+        assert max(map(len, ran.lines)) <= 80
+        assert ran.lines[-1].strip().startswith("kq ")
+        assert ran.err == ""
+    listed = set(re.findall(r"^ *(?:[A-Z]\w+)? +(\w+)  +", run().out, re.MULTILINE))
+    assert listed == {node.path[1] for node in TREE.commands}
+
+
+@pytest.mark.parametrize("node", COMMANDS, ids=names)
+def test_each_help_ends_with_real_examples(node: Node) -> None:
+    ran = run(*node.path[1:], "-h").ok()
+    assert ran.lines[0].startswith(f"Usage: kq {names(node)}")
+    assert ran.out.rstrip().endswith("\n".join(f"  {line}" for line in node.examples))
+    assert len(node.examples) >= 2
+    own = [line for line in node.examples if f"kq {names(node)}" in line or "kq topic ls" in line]
+    assert own, "an example must show the command itself"
+
+
+@pytest.mark.parametrize("node", [n for n in TREE.walk() if n.commands and len(n.path) > 1], ids=names)
+def test_a_nouns_help_lists_its_commands(node: Node) -> None:
+    ran = run(*node.path[1:], "--help").ok()
+    for command in node.commands:
+        assert re.search(rf"^  {command.path[-1]} ", ran.out, re.MULTILINE)
+
+
+# Meanings that differ from the table of CLI.md on purpose, as that table says itself.
+ALLOWED = {("topic create", "-p"), ("topic alter", "-p")}
+
+
+@pytest.mark.parametrize("node", COMMANDS, ids=names)
+def test_a_flag_has_one_meaning_everywhere(node: Node) -> None:
+    shared = {opt: flag for flag in SHARED.values() for opt in flag.opts}
+    for option in node.options:
+        for opt in option.opts:
+            if opt not in shared or (names(node), opt) in ALLOWED:
+                continue
+            assert set(shared[opt].opts) <= set(option.opts), f"{opt} of kq {names(node)} is another option"
+            assert option.metavar == shared[opt].metavar, f"{opt} of kq {names(node)} takes something else"
+
+
+# The table of CLI.md: short and long form, and whether a value follows.
+CONTRACT = {
+    "-b": ("--bootstrap", True), "-C": ("--profile", True), "-X": (None, True), "-t": ("--topic", True),
+    "-p": ("--partition", True), "-r": ("--replication-factor", True), "-c": (None, True), "-s": (None, True),
+    "-o": ("--offset", True), "-k": ("--key", True), "-K": ("--key-delimiter", True), "-D": ("--delimiter", True),
+    "-H": ("--header", True), "-Z": ("--tombstones", False), "-z": ("--compression", True), "-f": ("--format", True),
+    "-n": ("--count", True), "-e": ("--exit", False), "-G": ("--grep", True), "-q": ("--quiet", False),
+    "-v": ("--verbose", False),
+}  # fmt: skip
+LONG = {"--partitions": True, "--acks": True, "--json": False, "--timeout": True, "--data-dir": True}
+
+
+def test_the_shared_flags_are_those_of_the_contract() -> None:
+    spelled = {opt: flag for flag in SHARED.values() for opt in flag.opts}
+    for short, (long, takes_value) in CONTRACT.items():
+        assert (spelled[short].metavar is not None) == takes_value
+        assert long is None or long in spelled[short].opts
+    for long, takes_value in LONG.items():
+        assert (spelled[long].metavar is not None) == takes_value
+    taken = {opt for node in COMMANDS for option in node.options for opt in option.opts}
+    assert {opt for opt in taken if re.fullmatch("-[A-Za-z]", opt)} <= {*CONTRACT, "-d"}
+
+
+def test_every_command_has_json() -> None:
+    assert all(any("--json" in option.opts for option in node.options) for node in COMMANDS)
+
+
+def test_the_tree_as_json() -> None:
+    tree = json.loads(run("--help-json").ok().out)
+    assert (tree["_command"], tree["_version"], tree["kq_version"]) == ("help", 1, __version__)
+    by_name = {noun["name"]: noun for noun in tree["commands"]}
+    assert by_name["topic"]["alone"] == "list"
+    assert by_name["topic"]["aliases"] == ["topics"]
+    created = next(command for command in by_name["topic"]["commands"] if command["name"] == "create")
+    assert {"names": ["-p", "--partitions"], "metavar": "N"}.items() <= next(
+        option for option in created["options"] if "-p" in option["names"]
+    ).items()
+    consumed = by_name["consume"]
+    assert not any("-g" in option["names"] for option in consumed["options"])  # groups come later
+
+
+MISTAKES = {
+    ("topik",): "kq: kq has no command 'topik'; did you mean 'topic'?\n    see:          kq --help\n",
+    ("topic", "lst"): "kq: topic has no command 'lst'; did you mean 'list'?\n    see:          kq topic --help\n",
+    ("topic", "list", "--jsno"): "kq: topic list has no option --jsno; did you mean '--json'?\n"
+    "    see:          kq topic list --help\n",
+    ("--bootsrap", "x", "topic"): "kq: kq has no option --bootsrap; did you mean '--bootstrap'?\n"
+    "    see:          kq --help\n",
+    ("topic", "list", "-X"): "kq: topic list: -X needs a value\n    see:          kq topic list --help\n",
+    ("-b",): "kq: -b needs a value: -b HOST:PORT,…\n",
+    ("topic", "create"): "kq: topic create: TOPIC is missing\n",
+    ("topic", "create", "a", "-p", "x"): "kq: topic create -p: 'x' is not a whole number\n"
+    "    see:          kq topic create --help\n",
+    ("config", "describe", "topik", "a"): "kq: config describe topic|broker: 'topik' is not one of 'topic', 'broker'\n"
+    "    see:          kq config describe --help\n",
+    (
+        "config",
+        "describe",
+        "topic",
+    ): "kq: config describe: NAME is missing\n    see:          kq config describe --help\n",
+    ("broker", "status", "x"): "kq: broker status: got unexpected extra argument(s) (x)\n"
+    "    see:          kq broker status --help\n",
+    ("consume", "t", "-o", "@yesterday"): "kq: -o @yesterday: not a time; write @2026-11-21, @14:00, @-1h or "
+    "@1700000000000\n",
+    ("consume", "t", "-G", "billing"): "kq: -G billing: say where to look: k:, v:, hk:, hv:, h:NAME= or t:; a consumer "
+    "group would be -g\n    in values:    -G 'v:billing'\n",
+    ("consume", "t", "-f", "jsn"): "kq: -f jsn: not a format; did you mean 'json'?; write json, raw, table or a format "
+    "as '%k %v\\n'\n",
+    ("consume", "t", "-f", "json", "-K", ":"): "kq: -K and -D are for lines; they do not go with -f json\n",
+    ("consume", "t", "-X", "liner.ms=1"): "kq: -X: no client setting is called 'liner.ms'; did you mean 'linger.ms'?\n",
+    ("produce", "t", "--acks", "2"): "kq: --acks 2: write 0, 1 or all\n",
+    ("produce", "t", "-z", "zip"): "kq: -z zip: write none, gzip, snappy, lz4, zstd\n",
+    ("produce", "t", "-p", "0,1"): "kq: -p 0,1: produce takes one partition\n",
+    ("produce", "t", "-D", ""): "kq: produce: a delimiter cannot be empty\n",
+    ("topic", "list", "-b", "a:b"): "kq: 'a:b' does not name brokers; write HOST:PORT,HOST:PORT (IPv6 as [::1]:9092)\n",
+    ("topic", "trim", "t"): "kq: topic trim: -o is missing: delete the records before which offset or time?\n",
+    ("completion",): "kq: completion: which shell? kq completion bash, zsh or fish\n",
+}
+
+
+@pytest.mark.parametrize("args", MISTAKES, ids=" ".join)
+def test_a_mistake_gets_a_sentence_and_exit_2(args: tuple[str, ...]) -> None:
+    assert run(*args, env={"KQ_BOOTSTRAP": NOBODY}) == (2, "", MISTAKES[args])
+
+
+def test_mistakes_as_json() -> None:
+    ran = run("topic", "list", "--jsno", "--json")
+    assert (ran.code, ran.out) == (2, "")
+    assert json.loads(ran.err) == {
+        "_command": "topic list",
+        "_version": 1,
+        "error": {
+            "code": "USAGE",
+            "message": "topic list has no option --jsno; did you mean '--json'?",
+            "hints": ["kq topic list --help"],
+            "exit": 2,
+        },
+    }
+
+
+def test_nobody_there() -> None:
+    expected = (
+        f"kq: no broker answers at {NOBODY} (connection refused)\n"
+        "    start one:    kq broker start\n"
+        "    ask another:  kq topic list -b HOST:PORT, or set KQ_BOOTSTRAP\n"
+    )
+    assert run("topic", "list", "-b", NOBODY) == (1, "", expected)
+    assert run("-b", NOBODY, "topics", "ls") == (1, "", expected)
+    assert run("-b", NOBODY, "topics") == (1, "", expected)
+    assert run("topic", "-b", NOBODY, "list") == (1, "", expected)
+    assert run(f"-b{NOBODY}", "topic") == (1, "", expected)
+    assert run(f"--bootstrap={NOBODY}", "topic") == (1, "", expected)
+    ran = run("--json", "cluster", "-b", NOBODY)
+    assert ran.code == 1
+    assert json.loads(ran.err)["error"]["code"] == "UNREACHABLE"
+    assert json.loads(ran.err)["_command"] == "cluster info"
+
+
+def test_a_fault_of_kqs_own_is_still_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: object, **options: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr("kq.cli.topic_list.run", broken)
+    ran = run("topic", "list")
+    assert ran == (
+        1,
+        "",
+        "kq: a fault in kq itself: ZeroDivisionError: division by zero\n    show where:   kq topic list -vv\n",
+    )
+    assert "Traceback" in run("topic", "list", "-vv").err
+
+
+def test_a_closed_pipe_ends_quietly(cluster: str, topic: str) -> None:
+    lines = b"".join(b"%d\n" % number for number in range(200_000))
+    run("produce", topic, "--create", stdin=lines).ok()
+    with spawn("consume", topic, "-e") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.read(100)[:2] == b"0\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(30) == 0
+
+
+def test_a_closed_pipe_under_a_table() -> None:
+    done = subprocess.run(
+        f"{' '.join(KQ)} --help-json | head -c 10", shell=True, capture_output=True, check=False, executable="/bin/bash"
+    )
+    assert done.stdout == b'{"_command'
+    assert done.stderr == b""
+
+
+def test_ctrl_c_is_130_where_nothing_is_followed(cluster: str, topic: str) -> None:
+    run("produce", topic, "--create", stdin=b"one\n").ok()
+    with spawn("consume", topic, "-n", "5") as waiting, spawn("consume", topic) as following:
+        for process in (waiting, following):
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"one\n"
+            process.send_signal(signal.SIGINT)
+        assert waiting.wait(20) == 130
+        assert following.wait(20) == 0
+
+
+HEAVY = ("rich", "textual", "asyncio", "ssl", "typer", "tomllib", "uvloop")
+
+
+def imported(*args: str) -> set[str]:
+    code = "import sys\nfrom kq.cli.app import main\nmain(sys.argv[1:])\nprint('|', *sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=True)
+    return set(done.stderr.rpartition("|")[2].split()) & set(HEAVY)
+
+
+def test_what_a_start_imports(cluster: str) -> None:
+    assert imported("--version") == set()
+    assert imported("--help") == {"typer"}
+    assert imported("topic", "list", "--help") == {"typer"}
+    assert not imported("topic", "list") & {"rich", "textual", "uvloop", "tomllib"}
+    assert not imported("broker", "status") & {"rich", "asyncio", "ssl"}
