@@ -20,7 +20,10 @@ from kq.engine.disk import OsDisk
 from kq.engine.epochs import EpochCache
 from kq.engine.partition_names import Kind, parse
 from kq.engine.producers import Marker, ProducerStates
-from kq.record.batch import BatchHeader, decode_records, iter_batches
+from kq.engine.settings import LogSettings
+from kq.engine.store import LogStore
+from kq.engine.survey import survey
+from kq.record.batch import BatchHeader, Record, decode_records, encode_batch, iter_batches, parse_header
 from tests.support import peers, topics
 from tests.support.peers import Kafka
 
@@ -205,7 +208,15 @@ def test_transaction_indexes_follow_from_the_log(stopped: Kafka) -> None:
         assert b"".join(map(txnindex.encode, txnindex.decode(data, int(path.stem)))) == data
 
 
-COMPLAINTS = ("Failed to load producer snapshot", "Malformed", "Error occurred while reading", "CorruptSnapshot")
+COMPLAINTS = (
+    "Failed to load producer snapshot",
+    "CorruptSnapshot",
+    "CorruptIndex",
+    "Malformed",
+    "Error occurred while reading",
+    "Recovering",
+    "recovering",
+)
 
 
 def complaints_at_start(kafka: Kafka) -> list[str]:
@@ -236,6 +247,32 @@ def test_kafka_takes_every_file_back_as_kq_writes_it(stopped: Kafka) -> None:
     meta.write_bytes(checkpoint.encode_meta_properties(checkpoint.decode_meta_properties(meta.read_bytes())))
     (root / checkpoint.CLEAN_SHUTDOWN).write_bytes(checkpoint.encode_clean_shutdown(12))
     assert complaints_at_start(stopped) == []
+
+
+def test_kq_takes_over_a_whole_data_directory_and_gives_it_back(stopped: Kafka) -> None:
+    """Opened by kq without a scan, for Kafka had stopped cleanly; written to, closed; then it is Kafka's again."""
+    disk, path = OsDisk(), str(stopped.data_dir)
+    meta = checkpoint.decode_meta_properties((stopped.data_dir / checkpoint.META_PROPERTIES).read_bytes())
+    ids = {found.topic: found.topic_id for found in survey(disk, path, {}).strays if found.topic_id is not None}
+    assert {"txn", "idempotent"} <= set(ids)
+    store = LogStore.open(disk, path, node_id=1, cluster_id=meta.cluster_id)
+    report = store.load(lambda _: LogSettings(), ids, now_ms=1)
+    assert (report.was_clean, report.scanned, report.refused) == (True, 0, ())
+    for one in store.logs():
+        *_, (last, _) = [(None, None), *batches(Path(one.directory))]
+        assert one.log_end_offset == (last.next_offset if last else 0)
+    assert store.highest_producer_id() >= 2
+    log = store.get("idempotent", 0)
+    assert log is not None
+    end = log.log_end_offset
+    batch = encode_batch([Record(0, 1_700_000_000_000, b"written", b"by kq", ())])
+    log.append(memoryview(batch), parse_header(batch), leader_epoch=log.leader_epoch, now_ms=1)
+    store.close()
+    assert complaints_at_start(stopped) == []
+    recovered = ProducerStates.decode_snapshot(max((stopped.data_dir / "txn-0").glob("*.snapshot")).read_bytes())
+    assert recovered.entries
+    *_, (last, _) = batches(stopped.data_dir / "idempotent-0")
+    assert last.next_offset == end + 1
 
 
 def test_the_referee_does_complain_of_a_damaged_snapshot(stopped: Kafka) -> None:
