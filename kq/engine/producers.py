@@ -182,16 +182,17 @@ class ProducerStates:
             return None
         epoch, sequence = header.producer_epoch, header.base_sequence
         if epoch == entry.epoch:
-            duplicate = entry.find(header.last_sequence, header.last_offset_delta)
-            if duplicate is not None:
-                return duplicate
             last = entry.last_sequence
             expected = 0 if last == MAX_SEQUENCE else last + 1
-            if sequence != expected and epoch >= 0:
-                raise KafkaError(
-                    Err.OUT_OF_ORDER_SEQUENCE_NUMBER,
-                    f"Producer {header.producer_id} sent sequence {sequence}, expected {expected}.",
-                )
+            if sequence != expected or epoch < 0:  # the next in sequence, the usual case, is no duplicate
+                duplicate = entry.find(header.last_sequence, header.last_offset_delta)
+                if duplicate is not None:
+                    return duplicate
+                if epoch >= 0:
+                    raise KafkaError(
+                        Err.OUT_OF_ORDER_SEQUENCE_NUMBER,
+                        f"Producer {header.producer_id} sent sequence {sequence}, expected {expected}.",
+                    )
         elif epoch < entry.epoch:
             raise KafkaError(
                 Err.INVALID_PRODUCER_EPOCH,
