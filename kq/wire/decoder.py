@@ -42,9 +42,9 @@ from kq.wire.schema import Field, Structure
 Decoder = Callable[[Any, int], Message]
 
 
-# An item can be two bytes on the wire and two hundred in memory, and takes a microsecond to decode: a frame of 100 MiB
-# would be gigabytes and most of a minute. Kafka sets no limit (and pays a third of that in Java objects). The largest
-# request we know of, a reassignment of 10,000 partitions with their replicas, has 50,000 items.
+# An item can be two bytes on the wire and a hundred in memory, and takes up to a microsecond and a half to decode: a
+# frame of 100 MiB would be gigabytes and most of a minute. Kafka sets no limit. A reassignment of 10,000 partitions to
+# three replicas each has 40,000 items.
 MOST_ITEMS = 1 << 18
 
 
