@@ -7,7 +7,7 @@ measured on 4.3.1 (topic / broker):
 |---|---|
 | one name twice | INVALID_REQUEST |
 | no value with anything but DELETE | INVALID_REQUEST; INVALID_CONFIG in CreateTopics |
-| an operation other than the four | UNKNOWN_SERVER_ERROR |
+| an operation other than the four | UNKNOWN_SERVER_ERROR / INVALID_REQUEST |
 | APPEND or SUBTRACT on what is no list, or on an unknown name | INVALID_CONFIG |
 | APPEND of what is there, SUBTRACT of what is not, SUBTRACT down to nothing | done |
 | a bad value | INVALID_CONFIG / INVALID_REQUEST |
@@ -15,7 +15,9 @@ measured on 4.3.1 (topic / broker):
 | an unknown name: SET | INVALID_CONFIG / done |
 | SET of a read-only setting, of a per-broker one for all, of a key store without a listener | - / INVALID_REQUEST |
 
-APPEND and SUBTRACT begin with the value that holds now, inherited or not. Stored texts are as they were given.
+APPEND and SUBTRACT begin with the value that holds now, inherited or not. (Kafka begins with its built-in default where
+the resource itself sets nothing, so that appending to a topic whose broker says `compact` switches deletion on.)
+Stored texts are as they were given.
 """
 
 from __future__ import annotations
@@ -126,10 +128,11 @@ def _applied(
         if change.op == Op.DELETE:
             yield change, None
             continue
-        if change.op not in (Op.SET, Op.APPEND, Op.SUBTRACT):
-            raise KafkaError(Err.UNKNOWN_SERVER_ERROR, f"There is no operation {change.op} on settings.")
         if change.value is None:
             raise KafkaError(Err.INVALID_REQUEST, f"{change.name} is given no value.")
+        if change.op not in (Op.SET, Op.APPEND, Op.SUBTRACT):
+            code = Err.UNKNOWN_SERVER_ERROR if table is TOPIC else Err.INVALID_REQUEST
+            raise KafkaError(code, f"There is no operation {change.op} on settings.")
         yield change, change.value if change.op == Op.SET else _relisted(table, change, change.value, now)
 
 
@@ -139,14 +142,16 @@ def _relisted(table: ConfigTable, change: Change, value: str, now: Callable[[str
     if setting is None or setting.type is not Type.LIST:
         verb = "added to" if change.op == Op.APPEND else "taken from"
         raise KafkaError(Err.INVALID_CONFIG, f"Nothing can be {verb} {change.name}: it is not a list.")
-    items, named = _items(now(change.name)), _items(value)
+    before = now(change.name).strip()
+    items, named = _items(before) if before else [], _items(value)
     if change.op == Op.APPEND:
         return ",".join(dict.fromkeys(items + named))
     return ",".join(item for item in items if item not in named)
 
 
 def _items(text: str) -> list[str]:
-    return [item.strip() for item in text.split(",")] if text.strip() else []
+    """As Java splits: commas at the end make no items, but an empty text is one empty item (and refused as such)."""
+    return [item.strip() for item in (text.rstrip(", ") or text).split(",")]
 
 
 def _with_layer(broker: BrokerLayers, layer: Mapping[str, str], for_all: bool) -> BrokerLayers:

@@ -126,10 +126,14 @@ def _described_broker_setting(setting: Setting, broker: BrokerLayers, merged: Ma
 
 
 def describe_default(dynamic_default: Mapping[str, str], names: Collection[str] | None = None) -> list[Described]:
-    """The dynamic default of the cluster (the broker resource with the empty name): what is set there and no more."""
+    """The dynamic default of the cluster (the broker resource with the empty name): what is set there and no more, each
+    value as the text that was given."""
     broker = BrokerLayers(dynamic_default=dynamic_default)
     known = [
-        each._replace(synonyms=tuple(s for s in each.synonyms if s.source is not Source.DEFAULT))
+        each._replace(
+            value=None if each.sensitive else dynamic_default[each.name],
+            synonyms=tuple(s for s in each.synonyms if s.source is not Source.DEFAULT),
+        )
         for each in describe_broker(broker, dynamic_default)
     ]
     return [each for each in known if names is None or each.name in names]

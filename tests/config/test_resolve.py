@@ -162,10 +162,10 @@ def test_a_listeners_override_shows_what_it_overrides():
 
 def test_the_default_of_all_brokers_holds_what_is_set_there():
     assert describe_default({}) == []
-    shown = describe_default({"log.retention.ms": "5000", "min.insync.replicas": "1", "bogus.y": "4"})
+    shown = describe_default({"log.retention.ms": "5000", "min.insync.replicas": " 1", "bogus.y": "4"})
     assert {each.name: spelled(each) for each in shown} == {
         "log.retention.ms": "5000@3 [log.retention.ms=5000@3]",
-        "min.insync.replicas": "1@3 [min.insync.replicas=1@3]",
+        "min.insync.replicas": " 1@3 [min.insync.replicas= 1@3]",
         "bogus.y": "None@3 [bogus.y=None@3]",
     }
     assert [
