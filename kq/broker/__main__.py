@@ -23,6 +23,7 @@ from kq import __version__
 from kq.broker.broker import Broker, Options
 from kq.broker.status import StatusServer
 from kq.config import parse_properties
+from kq.config.broker import disregarded
 from kq.engine.directory import DirectoryInUse, ForeignDirectory
 from kq.errors import KafkaError
 
@@ -86,6 +87,7 @@ def _run(main: Any) -> int:
 
 async def _serve(options: Options, ready_fd: int | None) -> int:
     broker = Broker(options)
+    _name_what_has_no_effect(options)
     status = _status_server(broker)
     await broker.start()
     ready = _ready(broker, status)
@@ -100,6 +102,14 @@ async def _serve(options: Options, ready_fd: int | None) -> int:
     await broker.stop()
     _state_file(broker).unlink(missing_ok=True)
     return 0
+
+
+def _name_what_has_no_effect(options: Options) -> None:
+    names = disregarded(options.properties)
+    if names.without_effect:
+        log.warning("without effect in kq: %s", ", ".join(names.without_effect))
+    for name, near in names.unknown:
+        log.warning("unknown setting %s%s", name, f"; did you mean {near}?" if near else "")
 
 
 def _state_file(broker: Broker) -> Path:

@@ -19,7 +19,7 @@ import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ParamSpec, TypeVar
 
 from kq.broker import adoption, maintenance
@@ -144,7 +144,10 @@ class Broker:
                 max_request_bytes=self.settings.socket_request_max_bytes,
                 request_bytes_in_flight=self.settings.kq_request_bytes_in_flight,
                 max_connections=min(self.settings.max_connections, _file_limit() // 2),
+                max_connections_per_ip=self.settings.max_connections_per_ip,
                 idle_s=self.settings.connections_max_idle_ms / 1000,
+                receive_buffer_bytes=self.settings.socket_receive_buffer_bytes,
+                send_buffer_bytes=self.settings.socket_send_buffer_bytes,
             ),
         )
         try:
@@ -234,6 +237,7 @@ class Broker:
                 slots.append(None)
                 continue
             found.start_epoch(topic.partitions[index].leader_epoch)
+            found.configure(_jittered(log_settings, settings))
             slots.append(Partition(topic, index, found, settings, self.parking.waits))
         return slots
 
@@ -259,7 +263,7 @@ class Broker:
         for partition in self.partitions.of_topic(topic.name):
             if partition is not None:
                 partition.configure(settings)
-                partition.log.configure(log_settings)
+                partition.log.configure(_jittered(log_settings, settings))
 
     async def set_dynamic_settings(self, node_id: int | None, settings: Mapping[str, str]) -> None:
         """Of this broker, or (None) of all."""
@@ -291,6 +295,14 @@ class Broker:
     def _close_storage(self) -> None:
         self.logs.close(clean=True)
         self._store.close()
+
+
+def _jittered(log_settings: LogSettings, settings: TopicSettings) -> LogSettings:
+    """segment.jitter.ms: each partition's segments end a little earlier, by a time of its own."""
+    jitter_ms = min(settings.segment_jitter_ms, settings.segment_ms)
+    if not jitter_ms:
+        return log_settings
+    return replace(log_settings, segment_ms=settings.segment_ms - random.randrange(jitter_ms))
 
 
 def _report_progress() -> Callable[[int, int], None]:

@@ -58,12 +58,13 @@ class Connection:
         "active_at",
         "fd",
         "frame_began_at",
+        "ip",
         "open",
         "requests",
         "session",
     )
 
-    def __init__(self, server: Server, sock: socket.socket, address: str) -> None:
+    def __init__(self, server: Server, sock: socket.socket, ip: str, port: int) -> None:
         self._server = server
         self._loop = server.loop
         self._sock = sock
@@ -82,7 +83,8 @@ class Connection:
         self.requests = 0
         self.active_at = self._loop.time()
         self.frame_began_at: float | None = None  # when the first byte of a request came of which more is to come
-        self.session = Session(address)
+        self.ip = ip
+        self.session = Session(f"{ip}:{port}")
         self.resume_reading()
 
     # in

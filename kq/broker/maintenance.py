@@ -29,7 +29,10 @@ def schedule(broker: Broker) -> None:
     broker.upkeep.every(SWEEP_S, jobs.sweep_connections)
     broker.upkeep.every(settings.log_retention_check_interval_ms / 1000, jobs.apply_retention)
     broker.upkeep.every(COLLECT_S, jobs.collect_deleted)
-    broker.upkeep.every(settings.log_flush_offset_checkpoint_interval_ms / 1000, jobs.write_checkpoints)
+    checkpoint_ms = min(
+        settings.log_flush_offset_checkpoint_interval_ms, settings.log_flush_start_offset_checkpoint_interval_ms
+    )
+    broker.upkeep.every(checkpoint_ms / 1000, jobs.write_checkpoints)
     broker.upkeep.every(EXPIRE_PRODUCERS_S, jobs.expire_producers)
     flush_ms = settings.log_flush_scheduler_interval_ms
     broker.upkeep.every(LOOK_FOR_FLUSHES_S if flush_ms == NEVER_MS else flush_ms / 1000, jobs.flush_what_is_due)

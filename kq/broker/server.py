@@ -1,16 +1,13 @@
 """The listening socket and everyone who came through it, within limits that keep one client from harming another.
 
-| limit | Kafka | kq | why |
-|---|---|---|---|
-| a request's size | socket.request.max.bytes, 100 MiB | the same, and memory grows as bytes arrive | Kafka allocates
-what is announced |
-| request bytes in flight, all clients | queued.max.request.bytes, none | kq.request.bytes.in.flight, 256 MiB | 1000
-clients of 100 MiB |
-| idle connections | connections.max.idle.ms, 10 min | the same | |
-| a request that stops half way, when memory is short | none | closed after 10 s | otherwise the budget could be held
-for ever |
-| connections | max.connections, none | the same, at most half of the open files allowed | files for the log must
-remain |
+| limit | Kafka | kq |
+|---|---|---|
+| a request's size | socket.request.max.bytes, 100 MiB; allocates what is announced | grows as bytes arrive |
+| request bytes in flight | queued.max.request.bytes, none | kq.request.bytes.in.flight, 256 MiB |
+| a request that does not come to an end | none | closed after 10 s while that budget is spent |
+| idle connections | connections.max.idle.ms, 10 min | the same |
+| connections | max.connections, none | half of the open files allowed: those of the log must remain |
+| connections from one address | max.connections.per.ip, none | the same |
 
 When connections run out, one that never sent a request gives way to the newcomer.
 """
@@ -20,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections import Counter
 from dataclasses import dataclass
 
 from kq.broker.connection import Connection, Dispatch
@@ -36,7 +34,10 @@ class Limits:
     max_request_bytes: int = 100 << 20
     request_bytes_in_flight: int = 256 << 20
     max_connections: int = 10_000
+    max_connections_per_ip: int = 2**31 - 1
     idle_s: float = 600.0
+    receive_buffer_bytes: int = -1  # of a socket; -1: the system's own choice, which adapts
+    send_buffer_bytes: int = -1
 
 
 class Server:
@@ -48,6 +49,7 @@ class Server:
         self.held_bytes = 0
         self.refused = 0
         self.scratch = bytearray(SCRATCH_SIZE)  # where every connection receives first; nothing stays in it
+        self._from_ip: Counter[str] = Counter()
         self._silent: dict[Connection, None] = {}  # in the order in which they came
         self._paused: dict[Connection, None] = {}  # for the budget
         self._listeners: list[socket.socket] = []
@@ -83,16 +85,30 @@ class Server:
                 log.warning("cannot accept a connection: %s", error.strerror)
                 self._make_room()
                 return
-            if len(self.connections) >= self.limits.max_connections and not self._make_room():
+            if not self._has_room(address[0]):
                 self.refused += 1
                 sock.close()
                 continue
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            connection = Connection(self, sock, f"{address[0]}:{address[1]}")
-            self.connections[connection] = None
-            self._silent[connection] = None
+            self._welcome(sock, address)
+
+    def _welcome(self, sock: socket.socket, address: tuple[str, int]) -> None:
+        limits = self.limits
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if limits.receive_buffer_bytes >= 0:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, limits.receive_buffer_bytes)
+        if limits.send_buffer_bytes >= 0:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.send_buffer_bytes)
+        connection = Connection(self, sock, address[0], address[1])
+        self.connections[connection] = None
+        self._silent[connection] = None
+        self._from_ip[connection.ip] += 1
+
+    def _has_room(self, ip: str) -> bool:
+        if self._from_ip[ip] >= self.limits.max_connections_per_ip:
+            return False
+        return len(self.connections) < self.limits.max_connections or self._make_room()
 
     def _make_room(self) -> bool:
         silent = next(iter(self._silent), None)
@@ -108,6 +124,9 @@ class Server:
 
     def has_closed(self, connection: Connection, reason: str) -> None:
         self.connections.pop(connection, None)
+        self._from_ip[connection.ip] -= 1
+        if not self._from_ip[connection.ip]:
+            del self._from_ip[connection.ip]
         self._silent.pop(connection, None)
         self._paused.pop(connection, None)
         log.debug("%s: %s", connection.session.address, reason)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 CLUSTER = "kafka-cluster"
 BROKERS_ENDPOINT, CONTROLLERS_ENDPOINT = 1, 2
-MAX_PAGE_PARTITIONS = 2000
 
 
 def metadata(broker: Broker, call: Call) -> Answer:
@@ -145,7 +144,7 @@ def describe_topic_partitions(broker: Broker, call: Call) -> Answer:
     if body.cursor is not None and (first_name not in image.topics or first_index < 0):
         topics = [_described_error(name, Err.INVALID_REQUEST) for name in names]
         return DESCRIBE_TOPIC_PARTITIONS.Response(topics=topics, next_cursor=None)
-    left = max(1, min(body.response_partition_limit, MAX_PAGE_PARTITIONS))
+    left = max(1, min(body.response_partition_limit, broker.settings.max_request_partition_size_limit))
     topics = []
     cursor = None
     for name in names:
