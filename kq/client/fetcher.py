@@ -182,11 +182,12 @@ class Fetcher:
             if question is None or question.reader.turn != question.turn:
                 continue
             reader = question.reader
-            reader.watermarks = partition.watermarks
             if partition.error:
                 self._partition_failed(node, reader, partition, answer)
                 needed = True
-            elif partition.near_node >= 0:
+                continue
+            reader.watermarks = partition.watermarks
+            if partition.near_node >= 0:
                 reader.near_node = partition.near_node
                 reader.near_until_s = self._loop.time() + self._settings.metadata_max_age_ms / 1000
                 needed = True
@@ -273,8 +274,8 @@ class Fetcher:
             return
         reset = RESETS.get(self._settings.auto_offset_reset)
         if reset is None:
-            where = f"{reader.topic}:{reader.partition} has no offset {reader.place}"
-            self.complain(reader, KafkaError(Err.OFFSET_OUT_OF_RANGE, where + _range(reader)))
+            sentence = f"{reader.topic}:{reader.partition} has no offset {reader.place} (any more)"
+            self.complain(reader, KafkaError(Err.OFFSET_OUT_OF_RANGE, sentence))
         else:
             reader.move(reset)
 
@@ -282,8 +283,3 @@ class Fetcher:
         self._untaken[node] = self._untaken.get(node, 0) + 1
         self._portions.append(_Portion(node, items))
         self._news()
-
-
-def _range(reader: Reader) -> str:
-    start, _, high = reader.watermarks
-    return f"; it holds {start} to {high}" if start >= 0 and high >= 0 else ""

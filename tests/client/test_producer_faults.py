@@ -346,7 +346,7 @@ async def _send_at_random(producer: Producer, rng: random.Random) -> list[list[b
 
 
 @given(st.integers(0, 2**32), st.sampled_from([0.05, 0.3, 0.6]))
-@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_happens_each_acknowledged_record_is_there_once_and_in_order(seed: int, harm: float) -> None:
     broker, wanted = _story(seed, harm)
     for log, values in zip(broker.logs, wanted, strict=True):

@@ -1,0 +1,38 @@
+"""Tests that take `bootstrap` run twice: against Apache Kafka, which proves the test, and against kq."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from kq.testing import Broker
+from tests.support import peers
+from tests.support.peers import Kafka
+
+
+@pytest.fixture(scope="session")
+def kq() -> Iterator[Broker]:
+    """One kq broker for the tests that do not hurt it."""
+    with Broker() as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Kafka]:
+    """One Apache Kafka for the session, shared with tests/interop and among the workers of pytest-xdist."""
+    base = tmp_path_factory.getbasetemp()
+    with peers.shared((base if worker_id == "master" else base.parent) / "peer-kafka") as kafka:
+        yield kafka
+
+
+@pytest.fixture(params=["kq", pytest.param("kafka", marks=pytest.mark.java)])
+def bootstrap(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(request.param).bootstrap)
+
+
+@pytest.fixture
+def name() -> str:
+    """A topic name nobody else uses."""
+    return f"t-{uuid.uuid4().hex[:12]}"
