@@ -5,17 +5,20 @@ pytest imports this package in every project where kq is installed, so nothing i
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kq.testing.broker import Broker, StartFailed
+    from kq.testing.broker import Broker
+    from kq.testing.contents import Record
+    from kq.testing.process import StartFailed
 
-__all__ = ["Broker", "StartFailed"]
+__all__ = ["Broker", "Record", "StartFailed"]
+
+HOMES = {"Broker": "kq.testing.broker", "Record": "kq.testing.contents", "StartFailed": "kq.testing.process"}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from kq.testing import broker
-
-    return getattr(broker, name)
+    return getattr(importlib.import_module(HOMES[name]), name)

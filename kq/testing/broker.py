@@ -14,14 +14,17 @@ from __future__ import annotations
 import shutil
 import signal
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from kq.testing import faults
 from kq.testing.ports import free_port, is_free
 from kq.testing.process import Process, StartFailed, tail
+
+if TYPE_CHECKING:
+    from kq.testing.contents import Record
 
 __all__ = ["Broker", "StartFailed"]
 
@@ -137,6 +140,42 @@ class Broker:
     def log_tail(self, lines: int = 60) -> str:
         """The end of what it logged, over all its starts; nothing once it is closed."""
         return "" if self._room is None else tail(self._log, lines)
+
+    # -- contents -----------------------------------------------------------------------------------------------------
+
+    def create_topic(self, name: str, partitions: int = 1, config: Mapping[str, str] | None = None) -> None:
+        """`config` holds topic settings under Kafka's names."""
+        from kq.testing import contents
+
+        contents.create_topic(self.bootstrap, name, partitions, config or {})
+
+    def produce(
+        self,
+        topic: str,
+        *values: bytes | str | None,
+        key: bytes | str | None = None,
+        partition: int | None = None,
+        headers: Sequence[tuple[str, bytes | str | None]] = (),
+        timestamp_ms: int | None = None,
+    ) -> list[Record]:
+        """Sends one record a value, in order, and returns them as they are stored."""
+        from kq.testing import contents
+
+        return contents.produce(
+            self.bootstrap,
+            topic,
+            values,
+            key=key,
+            partition=partition,
+            headers=headers,
+            timestamp_ms=timestamp_ms,
+        )
+
+    def records(self, topic: str, partition: int | None = None) -> list[Record]:
+        """Everything committed in a topic, by partition and offset."""
+        from kq.testing import contents
+
+        return contents.records(self.bootstrap, topic, partition)
 
     # -- faults -------------------------------------------------------------------------------------------------------
 
