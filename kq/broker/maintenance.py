@@ -16,8 +16,6 @@ log = logging.getLogger(__name__)
 SWEEP_S = 1.0
 COLLECT_S = 1.0
 EXPIRE_PRODUCERS_S = 600.0  # producer.id.expiration.check.interval.ms
-NEVER_MS = 2**63 - 1
-LOOK_FOR_FLUSHES_S = (
     1.0  # log.flush.scheduler.interval.ms is "never" by default, though flush.ms may be set at any time
 )
 SLICE = 200  # partitions handled before others have their turn on the loop
@@ -34,8 +32,7 @@ def schedule(broker: Broker) -> None:
     )
     broker.upkeep.every(checkpoint_ms / 1000, jobs.write_checkpoints)
     broker.upkeep.every(EXPIRE_PRODUCERS_S, jobs.expire_producers)
-    flush_ms = settings.log_flush_scheduler_interval_ms
-    broker.upkeep.every(LOOK_FOR_FLUSHES_S if flush_ms == NEVER_MS else flush_ms / 1000, jobs.flush_what_is_due)
+    broker.upkeep.every(settings.log_flush_scheduler_interval_ms / 1000, jobs.flush_what_is_due)
 
 
 class _Jobs:

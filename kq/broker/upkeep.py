@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 
 log = logging.getLogger(__name__)
 
+DAY_S = 86_400.0
+
 Job = Callable[[], Awaitable[None]]
 
 
@@ -19,7 +21,8 @@ class Upkeep:
         self._tasks: list[asyncio.Task[None]] = []
 
     def every(self, interval_s: float, job: Job) -> None:
-        """Runs `job` again and again, `interval_s` after it ended the last time."""
+        """Runs `job` again and again, `interval_s` (a day at the most) after it ended the last time."""
+        interval_s = min(interval_s, DAY_S)
         self._tasks.append(asyncio.create_task(_repeat(interval_s, job), name=job.__name__))
 
     async def stop(self) -> None:
