@@ -128,13 +128,17 @@ class Index:
             self._tail = _Tail(count)
 
     def rewrite(self, entries: list[tuple[int, int]]) -> None:
-        """All entries anew, whatever the file held."""
-        if self._file is not None:
-            self._file.truncate(0)
+        """All entries anew, whatever the file held. After an OSError they are right in memory."""
         self._tail = _Tail(0)
         self._tail.keys.extend(key for key, _ in entries)
         self._tail.values.extend(value for _, value in entries)
+        if self._file is not None:
+            self._file.truncate(0)
         self.write_out()
+
+    def sync(self) -> None:
+        if self._file is not None:
+            self._file.sync()
 
     def _in_file(self, number: int) -> tuple[int, int]:
         size = self._entry.size

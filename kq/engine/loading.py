@@ -224,6 +224,8 @@ class Loader:
         removed = {step.name for step in plan.steps if isinstance(step, recovery.Remove)}
         offsets = [offset for offset, name in self._found(names.SNAPSHOT) if name not in removed]
         snapshots = Snapshots(self._disk, self._directory, offsets)
+        if redo:
+            epochs.truncate_from_end(min(redo))  # what begins there is read from the batches
         replayed_from, producers = -1, ProducerStates()
         if epochs_in_file is not None:
             replayed_from, producers = snapshots.restore(min(redo, default=end))

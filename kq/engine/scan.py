@@ -65,6 +65,8 @@ def seek(
     while position < end:
         chunk = file.read(position, min(length, end - position))
         inside, last = 0, len(chunk) - HEADER_SIZE
+        if last < 0:
+            raise TornBatch(position, f"a header cut after {len(chunk)} bytes")
         while inside <= last:
             base_offset, batch_length, magic, delta = unpack(chunk, inside)
             size = batch_length + LOG_OVERHEAD
@@ -79,9 +81,7 @@ def seek(
             if last_offset >= offset or at + size > limit:
                 return Place(at, size, base_offset, last_offset)
             inside += size
-        if last < 0:
-            raise TornBatch(position, f"a header cut after {len(chunk)} bytes")
-        length = min(length * 2, LARGEST_READ) if inside <= len(chunk) else FIRST_READ
+        length = min(length * 2, LARGEST_READ) if size * 4 < length else FIRST_READ
         position += inside
     return None
 
@@ -92,6 +92,8 @@ def headers(file: File, position: int, end: int) -> Iterator[tuple[int, BatchHea
     while position < end:
         chunk = file.read(position, min(length, end - position))
         inside, last = 0, len(chunk) - HEADER_SIZE
+        if last < 0:
+            raise TornBatch(position, f"a header cut after {len(chunk)} bytes")
         while inside <= last:
             header = parse_header(chunk, inside)
             size = header.length + LOG_OVERHEAD
@@ -106,9 +108,7 @@ def headers(file: File, position: int, end: int) -> Iterator[tuple[int, BatchHea
                 raise _damage(at, size, header.magic, end)
             yield at, header
             inside += size
-        if last < 0:
-            raise TornBatch(position, f"a header cut after {len(chunk)} bytes")
-        length = min(length * 2, LARGEST_READ) if inside <= len(chunk) else FIRST_READ
+        length = min(length * 2, LARGEST_READ) if size * 4 < length else FIRST_READ
         position += inside
 
 

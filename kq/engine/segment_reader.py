@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 
 from kq.engine import names, txnindex
 from kq.engine.disk import Disk, File
 from kq.engine.entries import NO_TIMESTAMP, Entries, Latest
-from kq.engine.index import DamagedIndex, OffsetIndex, TimeIndex
+from kq.engine.index import DamagedIndex, Index, OffsetIndex, TimeIndex
 from kq.engine.scan import NOWHERE, DamagedBatch, Place, headers, seek
 from kq.engine.settings import LogSettings
 from kq.engine.txnindex import AbortedTransaction
@@ -229,7 +230,8 @@ class SegmentReader:
         return txnindex.decode(self.txn_file.read(0, self.txn_size), self.base_offset)
 
     def rebuild_indexes(self) -> Latest:
-        """Both indexes anew from the headers, as far as they can be read."""
+        """Both indexes anew from the headers, as far as they can be read. Synced, for nobody will look at this segment
+        after the next crash if it is an old one."""
         entries = Entries(self.base_offset, self.settings.index_interval_bytes)
         try:
             for position, header in headers(self.log, 0, self.size):
@@ -237,13 +239,20 @@ class SegmentReader:
         except DamagedBatch as damage:
             _LOG.error("%s: %s; what comes after it cannot be found", self.log.path, damage)
         self.replace_indexes(entries)
+        for index in (self.index, self.time_index):
+            self._attempt(index, index.sync)
         return entries.latest
 
     def replace_indexes(self, entries: Entries) -> None:
         entries.finish()
         self._latest = entries.latest
+        self._attempt(self.index, partial(self.index.rewrite, entries.offsets))
+        self._attempt(self.time_index, partial(self.time_index.rewrite, entries.times))
+
+    @staticmethod
+    def _attempt(index: Index, deed: Callable[[], None]) -> None:
+        """An index that cannot be written stays in memory; the next flush tries again."""
         try:
-            self.index.rewrite(entries.offsets)
-            self.time_index.rewrite(entries.times)
-        except OSError as error:  # they stay in memory, and are written with the next flush
-            _LOG.warning("%s could not be written: %s", self.index.path, error.strerror)
+            deed()
+        except OSError as error:
+            _LOG.warning("%s could not be written: %s", index.path, error.strerror)
