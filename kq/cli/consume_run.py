@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kq.cli.failures import Failure, NotInTime, Usage
+from kq.cli.failures import Failure, NotInTime, Unfinished, Usage
 from kq.cli.grep import compile_filters
 from kq.cli.measures import Measures, measure
 from kq.cli.offsets import START, Base, Position, Span, parse_span
@@ -117,7 +117,7 @@ class _Run:
         else:
             await self._consume(open_pairs, stops, silence)
         if measures.offsets_missing:
-            raise Failure("")
+            raise Unfinished("")
 
     async def _places(self, measures: Measures) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
         """Where each partition begins, and where it ends for this run."""

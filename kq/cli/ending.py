@@ -64,6 +64,8 @@ def report(failure: Failure, args: list[str]) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         close_quietly()
+    if not failure.message:  # each failed item has had its own line
+        return failure.exit_code
     if "--json" in args:
         sys.stderr.write(json_text(failure, command_of(args)))
     else:
@@ -77,9 +79,10 @@ def report(failure: Failure, args: list[str]) -> int:
 
 
 def failure_text(failure: Failure, *, color: bool = False) -> str:
-    lines = [f"kq: {shown(failure.message)}"] if failure.message else []
+    lines = [f"kq: {shown(failure.message)}"]
+    width = max([LABEL_WIDTH, *(len(hint.label) + 3 for hint in failure.hints)])
     for hint in failure.hints:
-        line = f"    {hint.label + ':':<{LABEL_WIDTH}}{shown(hint.command)}"
+        line = f"    {hint.label + ':':<{width}}{shown(hint.command)}"
         lines.append(f"\x1b[90m{line}\x1b[0m" if color else line)
     return "".join(line + "\n" for line in lines)
 

@@ -62,7 +62,7 @@ class NotInTime(Failure):
 
 
 class Unfinished(Failure):
-    """Some items failed; each has had its own line on stderr already."""
+    """Some items failed; each has had its own line on stderr already. Without a message nothing more is said."""
 
     code = "PARTLY_FAILED"
 

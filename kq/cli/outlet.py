@@ -32,14 +32,16 @@ async def open_outlet(path: str | None) -> AsyncIterator[Outlet]:
         file = await aiofiles.open(path, "wb", buffering=0)
     except OSError as fault:
         raise Failure(f"--output {path}: {(fault.strerror or str(fault)).lower()}") from None
-    async with file:
 
-        async def to_file(data: bytes) -> None:
-            view = memoryview(data)
-            while view:
-                view = view[await file.write(view) :]
+    async def to_file(data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[await file.write(view) :]
 
+    try:
         yield Outlet(to_file)
+    finally:
+        await file.close()
 
 
 async def _to_stdout(data: bytes) -> None:

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kq.cli.failures import Failure, Hint, NotFound, Usage
+from kq.cli.failures import Failure, Hint, NotFound, Unfinished, Usage
 from kq.cli.intake import STDIN
 from kq.cli.measures import settings_of
 from kq.cli.offsets import parse_time
@@ -185,8 +185,7 @@ def run(call: Call, order: Order) -> None:
 
     pump = call.run(work, overrides=flags, many_records=True)
     if pump.failed:
-        failure = Failure("")  # each has had its line
-        raise failure
+        raise Unfinished("")  # each has had its line
 
 
 def _producer_settings(settings: ClientSettings, limit: int) -> ClientSettings:

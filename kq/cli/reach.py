@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from kq.cli.failures import Failure, Hint
@@ -28,8 +29,6 @@ def run(
     many_records: bool = False,
 ) -> T:
     """Connects, awaits `work`, disconnects. `many_records`: worth uvloop's import."""
-    if call.verbose:
-        _log_requests()
     config = call.settings.client(overrides, defaults)
     check_client_settings(config, call)
 
@@ -38,19 +37,28 @@ def run(
             return await work(cluster)
 
     try:
-        with asyncio.Runner(loop_factory=_fast_loop if many_records else None) as runner:
+        with _requests_shown(call), asyncio.Runner(loop_factory=_fast_loop if many_records else None) as runner:
             return runner.run(main())
     except KafkaError as error:
         raise failure_of(error, call) from error
 
 
-def _log_requests() -> None:
+@contextlib.contextmanager
+def _requests_shown(call: Call) -> Iterator[None]:
     """`-v`: each request of the client, a line on stderr."""
+    if not call.verbose:
+        yield
+        return
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(message)s", "%H:%M:%S"))
     log = logging.getLogger("kq.client")
     log.addHandler(handler)
     log.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(logging.NOTSET)
 
 
 def _fast_loop() -> asyncio.AbstractEventLoop:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +38,7 @@ def cluster(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture
 def topic(cluster: str, request: pytest.FixtureRequest) -> str:
     """The name of a topic of this test's own; the test makes it."""
-    import re
+    return f"{re.sub(r'[^A-Za-z0-9_.-]', '-', request.node.name)[:100]}-{next(_NUMBERS)}"
 
-    return re.sub(r"[^A-Za-z0-9_.-]", "-", request.node.name)[:100]
+
+_NUMBERS = itertools.count(1)
