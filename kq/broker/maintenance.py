@@ -16,8 +16,6 @@ log = logging.getLogger(__name__)
 SWEEP_S = 1.0
 COLLECT_S = 1.0
 EXPIRE_PRODUCERS_S = 600.0  # producer.id.expiration.check.interval.ms
-    1.0  # log.flush.scheduler.interval.ms is "never" by default, though flush.ms may be set at any time
-)
 SLICE = 200  # partitions handled before others have their turn on the loop
 
 

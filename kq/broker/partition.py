@@ -49,9 +49,9 @@ class Partition:
         self.index = index
         self.image = topic.partitions[index]
         self.log = log
-        self.high_watermark = log.log_end_offset
         self.is_internal = topic.is_internal
         self._waits = waits
+        self._advance(log.log_end_offset)
         self.configure(settings)
 
     def configure(self, settings: TopicSettings) -> None:
@@ -91,15 +91,19 @@ class Partition:
         appended = self.log.append(batch, header, leader_epoch=self.image.leader_epoch, now_ms=now_ms)
         if appended.duplicate or self.syncs_before_ack:
             return appended, []
-        self.high_watermark = appended.last_offset + 1
+        self._advance(appended.last_offset + 1)
         return appended, self._waits.appended(self, header.size)
 
     def synced(self) -> list[Ticket[Any, Any]]:
         """Everything up to the log's recovery point is on stable storage."""
         if self.log.recovery_point <= self.high_watermark:
             return []
-        self.high_watermark = self.log.recovery_point
+        self._advance(self.log.recovery_point)
         return self._waits.wake(self)
+
+    def _advance(self, high_watermark: int) -> None:
+        self.high_watermark = high_watermark
+        self.log.producers.acknowledge(high_watermark)
 
     def read(self, offset: int, max_bytes: int, isolation_level: int, *, at_least_one: bool) -> Region | None:
         end_offset = self.end_for(isolation_level)
