@@ -156,9 +156,10 @@ class Cluster:
         version = connection.version(METADATA)
         all_topics = topics is None or (version < NO_AUTO_CREATION_SINCE and not create and topics != [])
         wanted = None if all_topics else [METADATA.Request.Topic(name=name) for name in topics or ()]
-        answer = await connection.request(
-            METADATA, METADATA.Request(topics=wanted, allow_auto_topic_creation=create), version=version
+        body = METADATA.Request(
+            topics=wanted, allow_auto_topic_creation=create if version >= NO_AUTO_CREATION_SINCE else True
         )
+        answer = await connection.request(METADATA, body, version=version)
         if answer.error_code:
             raise KafkaError(Err.of(answer.error_code))
         learned = _read_metadata(answer)
@@ -212,7 +213,8 @@ class Cluster:
     ) -> Any:
         """The answer of broker `node`, or of any. Error codes inside it are the caller's to read.
 
-        `timeout_ms` is how long to wait for the answer itself (default: request.timeout.ms).
+        `body` may be a function of the version. `timeout_ms` is how long to wait for the answer itself (default:
+        request.timeout.ms).
         """
 
         async def attempt() -> Any:

@@ -96,7 +96,10 @@ class Connection(asyncio.BufferedProtocol):
     async def request(
         self, api: Api, message: Any, *, version: int | None = None, timeout_ms: float | None = None
     ) -> Any:
-        """The decoded answer. Cancelling leaves the connection usable; a timeout does not."""
+        """The decoded answer. Cancelling leaves the connection usable; a timeout does not.
+
+        `message` may be a function of the version, where older ones need another request.
+        """
         while not self.gate.is_set():
             await self.gate.wait()
         return await self.request_ungated(api, message, version=version, timeout_ms=timeout_ms)
@@ -107,6 +110,8 @@ class Connection(asyncio.BufferedProtocol):
         """`request` for the handshake itself, which may not wait for the handshake."""
         if version is None:
             version = self.version(api)
+        if callable(message):
+            message = message(version)
         return self.decode(api, version, await self.exchange(api, message, version, timeout_ms))
 
     async def exchange(self, api: Api, message: Any, version: int, timeout_ms: float | None = None) -> memoryview:
@@ -181,7 +186,10 @@ class Connection(asyncio.BufferedProtocol):
             raise self.lost
         assert self._transport is not None
         correlation_id = self._next_correlation_id
-        parts = request_parts(api, version, correlation_id, self._settings.client_id, message)
+        try:
+            parts = request_parts(api, version, correlation_id, self._settings.client_id, message)
+        except ProtocolError as error:  # it says something that this version cannot say
+            raise UnsupportedRequest(self.address, f"{self.address} is too old for this: {error}") from error
         self._next_correlation_id = (correlation_id + 1) & 0x7FFFFFFF
         self._last_used_s = self._loop.time()
         self._transport.writelines(parts)

@@ -74,13 +74,14 @@ class MetadataCache:
         self.current = ClusterMetadata(cluster_id=None, controller_id=-1)
         self._answered_ms: dict[str, float] = {}
         self._all_answered_ms = float("-inf")
+        self._last_ms = float("-inf")  # any answer
 
     def age_ms(self, topics: Iterable[str] | None, now_ms: float) -> float:
-        """Age of the oldest answer about these topics (None: about all of them); infinite when never asked."""
+        """Age of the oldest answer about these topics (None: about all; none: about brokers); infinite when never."""
         if topics is None:
             return now_ms - self._all_answered_ms
         never = float("-inf")
-        return max((now_ms - self._answered_ms.get(name, never) for name in topics), default=0.0)
+        return max((now_ms - self._answered_ms.get(name, never) for name in topics), default=now_ms - self._last_ms)
 
     def forget(self, topic: str) -> None:
         """The next question about this topic goes to a broker."""
@@ -101,6 +102,7 @@ class MetadataCache:
         self.current = replace(self.current, brokers=brokers, topics=topics)
 
     def merge(self, answer: ClusterMetadata, *, all_topics: bool, now_ms: float) -> None:
+        self._last_ms = now_ms
         known = self.current.topics
         fresh = {name: _newest(known.get(name), topic) for name, topic in answer.topics.items()}
         if all_topics:

@@ -23,6 +23,7 @@ from kq.wire.apis.configs import ALTER_CONFIGS, DESCRIBE_CONFIGS, INCREMENTAL_AL
 
 __all__ = ["ConfigAdmin", "source_of"]
 
+DOCUMENTATION_SINCE = 3  # version of DescribeConfigs
 ANY = -1  # instead of a node id: whichever broker
 
 
@@ -41,18 +42,19 @@ class ConfigAdmin:
         request = DESCRIBE_CONFIGS.Request
 
         async def ask(node: int, group: list[Resource]) -> dict[Resource, ResourceConfig]:
-            body = request(
-                resources=[
-                    request.Resource(
-                        resource_type=resource.type,
-                        resource_name=resource.name,
-                        configuration_keys=None if names is None else list(names),
-                    )
-                    for resource in group
-                ],
-                include_synonyms=synonyms,
-                include_documentation=documentation,
-            )
+            wanted = [
+                request.Resource(
+                    resource_type=resource.type,
+                    resource_name=resource.name,
+                    configuration_keys=None if names is None else list(names),
+                )
+                for resource in group
+            ]
+
+            def body(version: int) -> Any:
+                documented = documentation and version >= DOCUMENTATION_SINCE
+                return request(resources=wanted, include_synonyms=synonyms, include_documentation=documented)
+
             answer = await self._cluster.request(DESCRIBE_CONFIGS, body, node=None if node == ANY else node)
             return {_resource(result): _described(result) for result in answer.results}
 

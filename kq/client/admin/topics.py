@@ -25,6 +25,7 @@ from kq.wire.apis.topics import CREATE_PARTITIONS, CREATE_TOPICS, DELETE_TOPICS
 __all__ = ["TopicAdmin", "operations"]
 
 PAGE = 2000  # partitions in one answer of DescribeTopicPartitions; brokers allow no more
+DELETE_BY_STRUCTURE_SINCE = 6
 OPERATIONS_UNKNOWN = -(2**31)
 
 
@@ -45,11 +46,14 @@ class TopicAdmin:
 
     async def delete_topics(self, names: Iterable[str]) -> dict[str, KafkaError | None]:
         wanted = list(names)
-        body = DELETE_TOPICS.Request(
-            topics=[DELETE_TOPICS.Request.Topic(name=name) for name in wanted],
-            topic_names=wanted,  # in versions before 6
-            timeout_ms=self._cluster.settings.request_timeout_ms,
-        )
+        request = DELETE_TOPICS.Request
+
+        def body(version: int) -> Any:
+            timeout_ms = self._cluster.settings.request_timeout_ms
+            if version < DELETE_BY_STRUCTURE_SINCE:
+                return request(topic_names=wanted, timeout_ms=timeout_ms)
+            return request(topics=[request.Topic(name=name) for name in wanted], timeout_ms=timeout_ms)
+
         answer = await change(self._cluster, DELETE_TOPICS, body, _topic_codes)
         for name in wanted:
             self._cluster.forget(name)
