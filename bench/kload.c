@@ -109,7 +109,8 @@ static void consume(rd_kafka_t *client, rd_kafka_topic_t *topic, int64_t count, 
     for (int p = 0; p < partitions; p++)
         if (rd_kafka_consume_start_queue(topic, p, RD_KAFKA_OFFSET_BEGINNING, queue) != 0) stop_with("cannot start");
     while (records < count) {
-        ssize_t got = rd_kafka_consume_batch_queue(queue, 500, messages, MOST);
+        /* It waits this long for a full array, also at the end: a short time keeps it out of the result. */
+        ssize_t got = rd_kafka_consume_batch_queue(queue, 5, messages, MOST);
         for (ssize_t i = 0; i < got; i++) {
             if (messages[i]->err != RD_KAFKA_RESP_ERR_NO_ERROR) stop_with(rd_kafka_message_errstr(messages[i]));
             records++;

@@ -156,7 +156,7 @@ def test_settings_reach_the_broker() -> None:
 
 
 def test_a_broker_that_cannot_start_says_why() -> None:
-    with pytest.raises(StartFailed, match="num.partitions"), Broker({"num.partitions": "many"}):
+    with pytest.raises(StartFailed, match=r"num\.partitions"), Broker({"num.partitions": "many"}):
         pass
 
 
