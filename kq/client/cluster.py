@@ -156,6 +156,8 @@ class Cluster:
         version = connection.version(METADATA)
         all_topics = topics is None or (version < NO_AUTO_CREATION_SINCE and not create and topics != [])
         wanted = None if all_topics else [METADATA.Request.Topic(name=name) for name in topics or ()]
+        if version == 0:
+            wanted = wanted or []  # which means all there
         body = METADATA.Request(
             topics=wanted, allow_auto_topic_creation=create if version >= NO_AUTO_CREATION_SINCE else True
         )

@@ -110,7 +110,8 @@ def _size_buffers(transport: asyncio.BaseTransport, settings: ClientSettings) ->
         (socket.SO_RCVBUF, settings.receive_buffer_bytes),
     ):
         if size >= 0 and raw is not None:
-            raw.setsockopt(socket.SOL_SOCKET, option, size)
+            with suppress(OSError):  # macOS: refused above its maximum, where Linux takes the maximum
+                raw.setsockopt(socket.SOL_SOCKET, option, size)
 
 
 def _unreachable(address: str, error: Exception, settings: ClientSettings) -> Unreachable:
