@@ -17,9 +17,9 @@ TITLES = {
 }
 
 EXPLANATION = """\
-Medians of {pairs} interleaved pairs after a warm-up, loads at scale {scale:g}. A ratio is kq / Kafka, pair by pair, with its
-interquartile range. `held`: the median is on the right side of the bar; `close`: only a part of the range is; `MISSED`:
-none of it. Absolute figures differ from run to run; ratios count.
+Medians of {pairs} interleaved pairs after a warm-up, loads at scale {scale:g}. A ratio is kq / Kafka, pair by pair,
+with its interquartile range. `held`: the median is on the right side of the bar; `close`: only a part of the range is;
+`MISSED`: none of it. Absolute figures differ from run to run; ratios count.
 """
 
 
