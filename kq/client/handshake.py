@@ -17,6 +17,7 @@ import logging
 import random
 import socket
 import ssl
+from contextlib import suppress
 from typing import Any
 
 from kq import __version__
@@ -190,12 +191,12 @@ async def _authenticate(connection: Connection, settings: ClientSettings) -> Non
     who = credentials(settings)
     answer = await connection.request_ungated(SASL_HANDSHAKE, SASL_HANDSHAKE.Request(mechanism=mechanism))
     if answer.error_code:
-        offered = ", ".join(answer.mechanisms) or "none"
-        raise AuthenticationFailed(
-            connection.address,
-            f"{connection.address} does not take sasl.mechanism={mechanism}; it offers {offered}",
-            Err.of(answer.error_code),
-        )
+        sentence = f"{connection.address} does not take sasl.mechanism={mechanism}; it offers "
+        sentence += ", ".join(answer.mechanisms) or "none"
+        if answer.error_code == Err.ILLEGAL_SASL_STATE:
+            bare = "SSL" if settings.wants_tls else "PLAINTEXT"
+            sentence = f"{connection.address} does not want SASL; try security.protocol={bare}"
+        raise AuthenticationFailed(connection.address, sentence, Err.of(answer.error_code))
     steps = exchange(mechanism, who)
     message, lifetime_ms = next(steps), 0
     while True:

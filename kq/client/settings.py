@@ -58,8 +58,8 @@ class ClientSettings:
     reconnect_backoff_max_ms: int = _is(_DURATION, 1_000, "where that pause stops to grow")
     retry_backoff_ms: int = _is(_DURATION, 100, "pause before a failed request is sent again; doubles")
     retry_backoff_max_ms: int = _is(_DURATION, 1_000, "where that pause stops to grow")
-    send_buffer_bytes: int = _is(Number(-1), 131_072, "size of the socket's send buffer; -1: the system's")
-    receive_buffer_bytes: int = _is(Number(-1), 65_536, "size of the socket's receive buffer; -1: the system's")
+    send_buffer_bytes: int = _is(Number(-1), -1, "of the socket; -1: as the system sees fit (Java: 131072)")
+    receive_buffer_bytes: int = _is(Number(-1), -1, "of the socket; -1: as the system sees fit (Java: 65536)")
     metadata_max_age_ms: int = _is(_DURATION, 300_000, "after this long, leaders and brokers are asked for again")
     allow_auto_create_topics: bool = _is(Boolean(), False, "let brokers create topics that are asked for (Java: true)")
 
