@@ -110,7 +110,8 @@ class _Demo:
 
     def _note(self, command: str, result: str) -> None:
         self._steps.append({"command": command, "result": result or None})
-        _show(self._call, f"$ {command:<{NOTE_COLUMN - 2}}{result}".rstrip())
+        gap = " " * max(NOTE_COLUMN - 2 - len(command), 2)
+        _show(self._call, f"$ {command}{gap}{result}".rstrip())
 
     def _kq(self, arguments: Sequence[str], stdin: bytes | None = None) -> Output:
         began_s = time.monotonic()

@@ -27,7 +27,7 @@ class Progress:
     def elapsed_s(self) -> float:
         return time.monotonic() - self._began_s
 
-    def update(self, *, records: int, size_bytes: int, read_bytes: int, failed: int) -> None:
+    def update(self, *, records: int, size_bytes: int, done_bytes: int, failed: int) -> None:
         now_s = time.monotonic()
         if not self._enabled or now_s < self._next_s:
             return
@@ -38,7 +38,7 @@ class Progress:
             records=records,
             size_bytes=size_bytes,
             elapsed_s=now_s - self._began_s,
-            done=read_bytes / self._total if self._total else None,
+            done=done_bytes / self._total if self._total else None,
             failed=failed,
         )
         sys.stderr.write(f"\r\x1b[2K{text}")

@@ -44,6 +44,7 @@ class Pump:
         self._refused = 0
         self._problems = 0
         self._read_bytes = 0
+        self._cut_records = 0  # in what was read
         self._sent_records = 0
         self._sent_bytes = 0
         self._unit = "line"
@@ -90,7 +91,9 @@ class Pump:
         for source in sources:
             async for chunk in read_chunks(source):
                 self._read_bytes += len(chunk.data)
-                for shipment in shape.finish() if chunk.ends else shape.feed(chunk.data):
+                shipments = shape.finish() if chunk.ends else shape.feed(chunk.data)
+                self._cut_records += sum(len(shipment.values) for shipment in shipments)
+                for shipment in shipments:
                     if left is not None:
                         shipment = shipment.part(0, left)
                         left -= len(shipment.values)
@@ -199,7 +202,7 @@ class Pump:
         self._progress.update(
             records=self._producer.records_acked,
             size_bytes=self._acked_bytes,
-            read_bytes=self._read_bytes,
+            done_bytes=self._read_bytes * self._producer.records_acked // max(self._cut_records, 1),
             failed=self.failed,
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from dataclasses import dataclass
@@ -70,6 +69,16 @@ def is_broker(pid: int) -> bool:
         return False
     except PermissionError:  # lives, as another user
         return True
-    with contextlib.suppress(OSError):
-        return b"kq.broker" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    return not Path("/proc/self/cmdline").exists()  # no /proc here (macOS): alive must do
+    return "kq.broker" in _command_line(pid)
+
+
+def _command_line(pid: int, proc: Path = Path("/proc")) -> str:
+    try:
+        return (proc / str(pid) / "cmdline").read_text(errors="replace")
+    except OSError:
+        if (proc / "self" / "cmdline").exists():
+            return ""  # gone meanwhile
+        import subprocess  # no /proc (macOS)
+
+        asked = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True)
+        return asked.stdout

@@ -14,7 +14,7 @@ import tempfile
 import termios
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import IO, NamedTuple
 
 from kq.cli.app import main
@@ -61,16 +61,21 @@ def spawn(*args: str, env: Mapping[str, str] | None = None, **options: object) -
 
 
 class Terminal:
-    """A command in a real terminal of this size. `type` waits for words on the screen, then types."""
+    """A command in a real terminal of this size, or a shell line that names kq once.
 
-    def __init__(self, *args: str, columns: int = 100, env: Mapping[str, str] | None = None) -> None:
+    `type` waits for words on the screen, then types."""
+
+    def __init__(
+        self, *args: str, columns: int = 100, env: Mapping[str, str] | None = None, shell: str | None = None
+    ) -> None:
         self.screen = ""
         self._pid, self._descriptor = pty.fork()
         if self._pid == 0:
-            os.environ.update({"TERM": "xterm-256color", **(env or {})})
-            os.environ.pop("COLUMNS", None)
-            os.execv(KQ[0], [*KQ, *args])
-        fcntl.ioctl(self._descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+            # Spelled out: readline puts COLUMNS into the environment behind Python's back.
+            environ = {**os.environ, "TERM": "xterm-256color", **(env or {})}
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+            argv = [*KQ, *args] if shell is None else ["/bin/sh", "-c", shell.replace("kq", " ".join(KQ), 1)]
+            os.execve(argv[0], argv, environ)
 
     def wait_for(self, words: str, timeout_s: float = 30) -> None:
         deadline = time.monotonic() + timeout_s

@@ -17,7 +17,7 @@ HOUR_MS = 3_600_000
 
 @pytest.fixture
 def numbers(cluster: str, topic: str) -> str:
-    """Two partitions: 0 to 9 in the first, 10 to 19 in the second; keys k0 to k4; one record an hour, the last just now."""
+    """Partition 0 holds 0 to 9, partition 1 holds 10 to 19; keys k0 to k4; a record an hour, the last just now."""
     run("topic", "create", topic, "-p", "2").ok()
     now_ms = time.time_ns() // 1_000_000
     lines = [

@@ -68,5 +68,5 @@ def test_msgpack() -> None:
 
 @pytest.mark.parametrize("specs", [["nope!"], ["other=json"], ["json", "value=int8"]])
 def test_refuses(specs: list[str]) -> None:
-    with pytest.raises(Usage, match="^--decode"):
+    with pytest.raises(Usage, match=r"^--decode"):
         Decoders(specs, as_text=True)

@@ -41,7 +41,8 @@ PRINTED = {
     r"%h{%K %V,}\n": b"1 1,1 -1,\n\n",
     r"%%%{%} \t\\\x41\0%v": b"%{} \t\\A\0v\xff%{} \t\\A\0",
     r"%v{hex} %v{base64} %v{base64raw}\n": b"76ff dv8= dv8\n  \n",
-    r"%o{hex} %o{hex8} %o{byte}%o{big16}%o{little32}%o{bool}\n": b"a 0a \n\0\n\n\0\0\0true\nb 0b \x0b\0\x0b\x0b\0\0\0true\n",
+    r"%o{hex} %o{hex8} %o{byte}%o{big16}%o{little32}%o{bool}\n": b"a 0a \n\0\n\n\0\0\0true\n"
+    b"b 0b \x0b\0\x0b\x0b\0\0\0true\n",
     r"%V{big32}%V{hex16}\n": b"\0\0\0\x020002\n\xff\xff\xff\xffffff\n",
     r"%k{unpack[c]} %v{unpack[BB$]}\n": b"k 118 255\n(0 bytes are too few for 'c') (0 bytes are too few for 'BB$')\n",
 }
@@ -151,12 +152,11 @@ WRONG_INPUT = {
 def test_input_that_does_not_fit(text: str, data: bytes) -> None:
     reader = Reader(text)
     with pytest.raises(BadInput) as refused:
-        reader.feed(data)
-        reader.finish()
+        _ = reader.feed(data), reader.finish()
     assert str(refused.value) == WRONG_INPUT[text, data]
 
 
 @pytest.mark.parametrize("text", ["%k%v\\n", "%v", "%q\\n", "%h{%k}", "%V{x}%v", "%v{unpack[b]}\\n", ""])
 def test_formats_that_cannot_be_read(text: str) -> None:
-    with pytest.raises(Usage, match="^-f"):
+    with pytest.raises(Usage, match=r"^-f"):
         Reader(text)

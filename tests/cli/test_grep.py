@@ -84,5 +84,5 @@ def test_refuses_with_a_sentence(pattern: str) -> None:
 
 
 def test_a_wrong_regular_expression() -> None:
-    with pytest.raises(Usage, match="not a regular expression: .*unterminated"):
+    with pytest.raises(Usage, match=r"not a regular expression: .*unterminated"):
         compile_filters(["v:("], regex=True, now_ms=NOW_MS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -96,7 +97,8 @@ REFUSED = {
     "": "-o : not an offset; write start, end, 100, +100, -100, 100:200, :end, @14:00 or @-1h",
     "9:5": "-o 9:5: ends before it begins",
     "@15:00:14:00": "-o @15:00:14:00: ends before it begins",
-    "@14:00:15:00:30": "-o @14:00:15:00:30: can be read in more than one way; write both times with seconds, or with a date",
+    "@14:00:15:00:30": "-o @14:00:15:00:30: can be read in more than one way; write both times with seconds, or "
+    "with a date",
     "@25:00": "-o @25:00: not a time; write @2026-11-21, @14:00, @-1h or @1700000000000",
     "@2026-02-30": "-o @2026-02-30: not a time; write @2026-11-21, @14:00, @-1h or @1700000000000",
     "1:2:3": "-o 1:2:3: not an offset; write start, end, 100, +100, -100, 100:200, :end, @14:00 or @-1h",
@@ -128,10 +130,8 @@ def test_every_moment_as_rfc_3339(moment: datetime) -> None:
 
 @given(st.text(max_size=20))
 def test_any_text_is_read_or_refused(text: str) -> None:
-    try:
-        parse_span(text, now_ms=NOW_MS, zone=BERLIN)
-    except Usage as refused:
-        assert str(refused).startswith("-o ")
+    with contextlib.suppress(Usage):
+        assert isinstance(parse_span(text, now_ms=NOW_MS, zone=BERLIN), Span)
 
 
 def test_durations() -> None:

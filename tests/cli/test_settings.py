@@ -83,7 +83,7 @@ def test_which_profile(place: Place) -> None:
     named = place.resolve(c="flag", KQ_PROFILE="environment")
     assert named.bootstrap == "flag:1"
     assert named.profile_was_named
-    with pytest.raises(NotFound, match="no profile 'flg'; did you mean 'flag'"):
+    with pytest.raises(NotFound, match=r"no profile 'flg'; did you mean 'flag'"):
         place.resolve(c="flg")
 
 
@@ -149,7 +149,7 @@ def test_a_project_file_gets_no_password_sent_to_its_broker(place: Place) -> Non
     place.profile("prod", 'bootstrap = "prod:9092"\nsasl.password = "x"')
     place.use("prod")
     place.kq_toml('bootstrap = "evil:9092"')
-    with pytest.raises(Failure, match="would send sasl.password of profile prod to evil:9092"):
+    with pytest.raises(Failure, match=r"would send sasl\.password of profile prod to evil:9092"):
         place.resolve().client()
     assert place.resolve(b="evil:9092").client()["sasl.password"] == "x"  # asked for by hand
 
@@ -193,7 +193,7 @@ def test_settings_without_a_value(place: Place, setting: str) -> None:
 
 
 def test_twice_on_one_layer(place: Place) -> None:
-    with pytest.raises(Usage, match="gives sasl.password twice"):
+    with pytest.raises(Usage, match=r"gives sasl\.password twice"):
         place.resolve("sasl.password.file=a", "sasl.password.command=b")
     with pytest.raises(Usage, match="both name the brokers"):
         place.resolve("bootstrap.servers=a:1", b="b:1")
