@@ -19,6 +19,7 @@ import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import ParamSpec, TypeVar
 
@@ -64,6 +65,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 METADATA_FILE = "kq-metadata.db"
+MACOS_OPEN_MAX = 10_240
 HANDLERS = (
     produce.HANDLERS
     | fetch.HANDLERS
@@ -324,9 +326,9 @@ def _file_limit() -> int:
 
 
 def _raise_file_limit() -> None:
+    """To the hard limit. macOS calls that unlimited and refuses it, but takes its OPEN_MAX (`man setrlimit`)."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        except (ValueError, OSError) as error:  # macOS has a lower limit of its own
-            log.warning("the limit of open files stays %d: %s", soft, error)
+    for wanted in () if soft == hard else (hard, max(soft, MACOS_OPEN_MAX)):
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            return

@@ -252,8 +252,10 @@ class Connection:
     def _send_region(self) -> int:
         region = self._out[0]
         left = len(region) - self._region_sent
-        with region.open() as fd:
-            sent = os.sendfile(self.fd, fd, region.position + self._region_sent, min(left, TURN_BYTES))
+        sent = 0
+        if left:  # on macOS a count of 0 means the rest of the file
+            with region.open() as fd:
+                sent = os.sendfile(self.fd, fd, region.position + self._region_sent, min(left, TURN_BYTES))
         if sent == 0 and left:
             raise OSError(0, "the file is shorter than the region")
         self._region_sent += sent

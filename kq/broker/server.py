@@ -18,6 +18,7 @@ import asyncio
 import logging
 import socket
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 
 from kq.broker.connection import Connection, Dispatch
@@ -81,6 +82,8 @@ class Server:
                 sock, address = listener.accept()
             except (BlockingIOError, InterruptedError):
                 return
+            except ConnectionAbortedError:  # it went before its turn; macOS says so here
+                continue
             except OSError as error:  # out of files: what is there goes on, and one that never spoke gives way
                 log.warning("cannot accept a connection: %s", error.strerror)
                 self._make_room()
@@ -94,12 +97,16 @@ class Server:
     def _welcome(self, sock: socket.socket, address: tuple[str, int]) -> None:
         limits = self.limits
         sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if limits.receive_buffer_bytes >= 0:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, limits.receive_buffer_bytes)
-        if limits.send_buffer_bytes >= 0:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.send_buffer_bytes)
+        for level, option, value in (
+            (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+            (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+            (socket.SOL_SOCKET, socket.SO_RCVBUF, limits.receive_buffer_bytes),
+            (socket.SOL_SOCKET, socket.SO_SNDBUF, limits.send_buffer_bytes),
+        ):
+            # macOS refuses what Linux lets pass: options of a peer that has gone, buffers above its maximum.
+            if value >= 0:
+                with suppress(OSError):
+                    sock.setsockopt(level, option, value)
         connection = Connection(self, sock, address[0], address[1])
         self.connections[connection] = None
         self._silent[connection] = None

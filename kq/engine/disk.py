@@ -9,6 +9,7 @@ Errors are the operating system's own (`OSError`); the log gives them their mean
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -20,6 +21,9 @@ from kq.engine.region import Region as Region
 DEFAULT_OPEN_FILES: Final = 4096
 """Descriptors kept open. Kafka keeps every file of every partition open; RLIMIT_NOFILE is often 20,000 at most, and
 connections need theirs."""
+
+FULL_SYNC: Final[int | None] = getattr(fcntl, "F_FULLFSYNC", None)
+"""macOS alone has it."""
 
 Bytes = bytes | bytearray | memoryview
 
@@ -152,11 +156,22 @@ def create_anew(disk: Disk, path: str) -> File:
 
 
 def _sync_descriptor(fd: int) -> None:
-    """Content and size, to the platter. On macOS fsync stops at the drive's cache, so the drive is told to flush."""
-    if hasattr(os, "fdatasync"):
+    """Content and size, to the platter."""
+    if FULL_SYNC is None:
         os.fdatasync(fd)
     else:
-        fcntl.fcntl(fd, getattr(fcntl, "F_FULLFSYNC"))  # noqa: B009 - not known to mypy on Linux
+        _sync_fully(fd, FULL_SYNC)
+
+
+def _sync_fully(fd: int, full_sync: int) -> None:
+    """macOS: fsync stops at the drive's cache, F_FULLFSYNC does not. Network volumes and some file systems do not know
+    it and get fsync; any other error is one, and a second try would hide it."""
+    try:
+        fcntl.fcntl(fd, full_sync)
+    except OSError as error:
+        if error.errno not in (errno.ENOTSUP, errno.EINVAL, errno.ENOTTY):
+            raise
+        os.fsync(fd)
 
 
 class OsFile(Pooled):
@@ -298,7 +313,7 @@ class OsDisk:
     def sync_directory(self, path: str) -> None:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            os.fsync(fd)
+            os.fsync(fd) if FULL_SYNC is None else _sync_fully(fd, FULL_SYNC)
         finally:
             os.close(fd)
 

@@ -11,6 +11,7 @@ the broker (create_topic, produce, records) use kq's own client and meet injecte
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import tempfile
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Broker", "StartFailed"]
 
+SOCKET_PATH_BYTES = 103  # and a zero: macOS; Linux allows 4 more
 START_ATTEMPTS = 5  # each with another port, when somebody else took the one found free
 
 
@@ -68,7 +70,7 @@ class Broker:
         if self.running:
             return
         if self._room is None:
-            self._room = Path(tempfile.mkdtemp(prefix="kq-"))
+            self._room = _make_room()
         for attempt in range(START_ATTEMPTS):
             port = self._port or free_port(self._host)
             try:
@@ -206,7 +208,7 @@ class Broker:
     @property
     def _fault_socket(self) -> Path:
         assert self._room is not None
-        return self._room / "faults"  # a unix socket's path has at most 104 bytes on macOS: short names
+        return self._room / "faults"
 
     @property
     def _log(self) -> Path:
@@ -223,3 +225,9 @@ class Broker:
         if not process.running:
             raise RuntimeError("the broker is not running: start() brings it back")
         return process
+
+
+def _make_room() -> Path:
+    """In the temporary directory, or in /tmp where the path of a unix socket would not fit into that."""
+    too_deep = len(os.fsencode(tempfile.gettempdir())) > SOCKET_PATH_BYTES - len("/kq-12345678/faults")
+    return Path(tempfile.mkdtemp(prefix="kq-", dir="/tmp" if too_deep else None))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import socket
 import struct
@@ -11,7 +10,6 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,14 +21,10 @@ from kq.wire.apis.fetch import FETCH
 from kq.wire.apis.metadata import METADATA
 from kq.wire.apis.produce import PRODUCE
 from kq.wire.frame import request_parts
+from tests.support.footprint import resident_bytes
 from tests.support.wire import Closed, Wire
 
 MB = 1 << 20
-
-
-def rss_bytes(broker: Broker) -> int:
-    pages = int(Path(f"/proc/{broker.pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGESIZE")
 
 
 def is_served(broker: Broker) -> bool:
@@ -58,13 +52,13 @@ def connect(broker: Broker) -> socket.socket:
 def test_announced_sizes_cost_nothing(broker: Broker) -> None:
     """50 connections announce 90 MB each and send 1 KB of it; Apache Kafka with 1 GB of heap serves nobody then."""
     status(broker)  # the status server's imports are done
-    before = rss_bytes(broker)
+    before = resident_bytes(broker.pid)
     attackers = [connect(broker) for _ in range(50)]
     for attacker in attackers:
         attacker.sendall(struct.pack(">i", 90 * 1000 * 1000) + bytes(1024))
     time.sleep(0.3)
     assert is_served(broker)
-    assert rss_bytes(broker) - before < 4 * MB
+    assert resident_bytes(broker.pid) - before < 4 * MB
     for attacker in attackers:
         attacker.close()
 
@@ -132,7 +126,7 @@ def test_who_does_not_read_does_not_fill_the_broker(broker: Broker, make_topic: 
                 PRODUCE, 9, PRODUCE.Request(acks=1, topics=[PRODUCE.Request.Topic(name=topic, partitions=[part])])
             )
             assert answer.topics[0].partitions[0].error_code == 0
-    before = rss_bytes(broker)
+    before = resident_bytes(broker.pid)
     lazy = [Wire(broker.bootstrap) for _ in range(20)]
     wanted = FETCH.Request.Partition(index=0, partition_max_bytes=50 * MB)
     request = FETCH.Request(max_wait_ms=0, topics=[FETCH.Request.Topic(name=topic, partitions=[wanted])])
@@ -141,7 +135,7 @@ def test_who_does_not_read_does_not_fill_the_broker(broker: Broker, make_topic: 
             wire.send(FETCH, 12, request)
     time.sleep(0.5)
     assert is_served(broker)
-    assert rss_bytes(broker) - before < 16 * MB
+    assert resident_bytes(broker.pid) - before < 16 * MB
     for wire in lazy:
         wire.socket.close()
 
@@ -153,7 +147,7 @@ def test_large_requests_share_a_budget_and_the_stalled_ones_go() -> None:
     settings = {"kq.request.bytes.in.flight": str(32 * MB)}
     with Broker(settings) as broker:
         status(broker)
-        before = rss_bytes(broker)
+        before = resident_bytes(broker.pid)
         attackers = [connect(broker) for _ in range(40)]
         for attacker in attackers:
             attacker.setblocking(False)
@@ -164,7 +158,7 @@ def test_large_requests_share_a_budget_and_the_stalled_ones_go() -> None:
                     attacker.send(data)
             time.sleep(0.05)
         assert is_served(broker)
-        assert rss_bytes(broker) - before < 1.5 * 32 * MB
+        assert resident_bytes(broker.pid) - before < 1.5 * 32 * MB
         with Wire(broker.bootstrap, timeout_s=40) as wire:
             large = bytes(encode_batch([Record(0, 0, None, bytes(3 * MB))]))
             part = PRODUCE.Request.Partition(index=0, records=large)

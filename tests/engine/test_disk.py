@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from random import Random
 
 import pytest
 
+from kq.engine import disk as disk_module
 from kq.engine.disk import Disk, File, Locked, OsDisk, create_anew
 from tests.support.memory_disk import MemoryDisk
 
@@ -314,3 +316,43 @@ def test_memory_forgets_what_a_failed_sync_was_for() -> None:
         assert file.read(0, 9) == b"doomed"
 
     assert {disk.read("/d/a") for disk in lives(write)} == {b""}
+
+
+@pytest.mark.parametrize(("refusal", "synced"), [(None, 0), (errno.ENOTSUP, 1), (errno.EINVAL, 1)])
+def test_where_the_drive_must_be_told_to_flush(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: int | None, synced: int
+) -> None:
+    """macOS, acted: F_FULLFSYNC, and fsync only where the file system does not know that."""
+    told, synced_by_fsync = _as_on_macos(monkeypatch, refusal)
+    file = OsDisk().create(f"{tmp_path}/a")
+    file.write(0, b"x")
+    file.sync()
+    OsDisk().sync_directory(str(tmp_path))
+    assert len(told) == 2
+    assert len(synced_by_fsync) == 2 * synced
+
+
+def test_a_drive_that_fails_to_flush_is_not_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, synced_by_fsync = _as_on_macos(monkeypatch, errno.EIO)
+    file = OsDisk().create(f"{tmp_path}/a")
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        file.sync()
+    assert not synced_by_fsync
+
+
+def _as_on_macos(monkeypatch: pytest.MonkeyPatch, refusal: int | None) -> tuple[list[int], list[int]]:
+    full_sync = 51
+    told: list[int] = []
+    synced: list[int] = []
+
+    def told_to(fd: int, command: int) -> int:
+        assert command == full_sync
+        told.append(fd)
+        if refusal is not None:
+            raise OSError(refusal, os.strerror(refusal))
+        return 0
+
+    monkeypatch.setattr(disk_module, "FULL_SYNC", full_sync)
+    monkeypatch.setattr(fcntl, "fcntl", told_to)
+    monkeypatch.setattr(os, "fsync", synced.append)
+    return told, synced
