@@ -9,6 +9,8 @@ from pathlib import Path
 
 STATE_FILE = "kq-broker.json"
 LOG_FILE = "kq-broker.log"
+PROC = Path("/proc")
+KERNEL_THREADS = "2"  # the parent of those, which have no command line either
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +74,11 @@ def is_broker(pid: int) -> bool:
     return "kq.broker" in _command_line(pid)
 
 
-def _command_line(pid: int, proc: Path = Path("/proc")) -> str:
+def _command_line(pid: int) -> str:
     try:
-        return (proc / str(pid) / "cmdline").read_text(errors="replace")
+        return (PROC / str(pid) / "cmdline").read_text(errors="replace")
     except OSError:
-        if (proc / "self" / "cmdline").exists():
+        if (PROC / "self" / "cmdline").exists():
             return ""  # gone meanwhile
         import subprocess  # no /proc (macOS)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import tempfile
 import threading
 from pathlib import Path
 
@@ -180,3 +181,14 @@ def test_the_admin_url_answers(kq_broker: Broker) -> None:
     assert kq_broker.admin is not None
     with urllib.request.urlopen(f"{kq_broker.admin}/metrics", timeout=10) as answer:
         assert b"# HELP" in answer.read()
+
+
+def test_a_deep_temporary_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A unix socket's path has about a hundred bytes; a CI job's TMPDIR can have more."""
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    with Broker() as broker:
+        broker.inject("CreateTopics", error="NOT_CONTROLLER")
+        broker.create_topic("t")
+        assert broker.records("t") == []
