@@ -7,7 +7,10 @@
 - The first partition that has records gives at least one batch, however large; the rest is bounded by the
   partition's, the request's and the broker's limit (`fetch.max.bytes`).
 - Answered at once when `min_bytes` are there, an error or a divergence must be told, or nothing was asked for; else
-  it waits for appends, at most `max_wait_ms`, and then answers what is there.
+  it waits for appends, at most `max_wait_ms`, and then answers what is there. Partitions that are not known do not end
+  the wait, and are answered last.
+- Only whole batches are sent, where Kafka cuts the last one at the limit. A negative limit is UNKNOWN_SERVER_ERROR
+  where there is something to read; session faults from v7 stand at the top alone.
 """
 
 from __future__ import annotations
@@ -30,8 +33,9 @@ SESSIONS_FROM = 7
 TOPIC_IDS_FROM = 13
 REPLICA_STATE_FROM = 15
 CURRENT_LEADER_FROM = 16
-CONSUMER = -1
+CONSUMER = -1  # and everything below: a client that plays a debugging replica is served as one
 UNLIMITED = 2**31 - 1
+UNKNOWN = (Err.UNKNOWN_TOPIC_OR_PARTITION, Err.UNKNOWN_TOPIC_ID)
 
 
 @dataclass(slots=True)
@@ -55,8 +59,9 @@ class Read:
 
 def fetch(broker: Broker, call: Call) -> Answer:
     body, version = call.body, call.version
+    if body.isolation_level not in (0, READ_COMMITTED):
+        return _refusal(body, version, Err.UNKNOWN_SERVER_ERROR)
     try:
-        _check_request(body)
         context = broker.fetch_sessions.begin(
             body.session_id,
             body.session_epoch if version >= SESSIONS_FROM else FINAL_EPOCH,
@@ -66,20 +71,13 @@ def fetch(broker: Broker, call: Call) -> Answer:
             now_ms=broker.now_ms(),
         )
     except KafkaError as error:
-        return _refusal(body, version, error.code)
+        return FETCH.Response(error_code=error.code, topics=[])
     reader = _Reader(broker, call, context)
     reads = reader.read()
     missing_bytes = reader.missing_bytes(reads)
     if missing_bytes <= 0:
         return reader.answer(reads)
     return reader.wait(reads, missing_bytes)
-
-
-def _check_request(body: Any) -> None:
-    if body.isolation_level not in (0, READ_COMMITTED):
-        raise KafkaError(Err.UNKNOWN_SERVER_ERROR, f"isolation level {body.isolation_level} does not exist")
-    if body.max_bytes < 0:
-        raise KafkaError(Err.UNKNOWN_SERVER_ERROR, f"max_bytes is {body.max_bytes}")
 
 
 def _ref(topic: Any, version: int) -> TopicRef:
@@ -131,24 +129,29 @@ class _Reader:
         self._context = context
 
     def read(self) -> list[Read]:
-        left = min(self._body.max_bytes, self._broker.settings.fetch_max_bytes)
+        left = self._max_bytes
         at_least_one = True
-        reads = []
+        reads: list[Read] = []
+        unknown: list[Read] = []
         for position in self._context.positions:
             read = self._read_one(position, left, at_least_one)
             if read.size_bytes:
                 at_least_one = False
                 left = max(0, left - read.size_bytes)
-            reads.append(read)
-        return reads
+            (unknown if read.error in UNKNOWN else reads).append(read)
+        return reads + unknown
+
+    @property
+    def _max_bytes(self) -> int:
+        return min(int(self._body.max_bytes), self._broker.settings.fetch_max_bytes)
 
     def _read_one(self, position: Position, left: int, at_least_one: bool) -> Read:
         read = Read(position)
         try:
             partition = read.partition = self._broker.partitions.resolve(position.topic, position.partition)
-            if self._replica_id != CONSUMER:
+            if self._replica_id > CONSUMER:
                 raise KafkaError(Err.NOT_LEADER_OR_FOLLOWER)
-            partition.check_epoch(position.current_leader_epoch)
+            partition.check_epoch(max(position.current_leader_epoch, -1))
             self._read_log(read, partition, min(position.max_bytes, left), at_least_one)
         except KafkaError as error:
             read.error = error.code
@@ -172,7 +175,12 @@ class _Reader:
             if epoch < position.last_fetched_epoch or end_offset < position.fetch_offset:
                 read.diverging = (epoch, end_offset)
         if read.diverging is None:
-            read.region = partition.read(position.fetch_offset, max_bytes, isolation_level, at_least_one=at_least_one)
+            at_least_one = at_least_one or max_bytes < 0
+            read.region = partition.read(
+                position.fetch_offset, max(max_bytes, 0), isolation_level, at_least_one=at_least_one
+            )
+            if read.region is not None and max_bytes < 0:
+                raise KafkaError(Err.UNKNOWN_SERVER_ERROR, f"a limit of {max_bytes} bytes")
         read.high_watermark = partition.high_watermark
         read.last_stable_offset = partition.last_stable_offset
         read.log_start_offset = log.log_start_offset
@@ -181,10 +189,24 @@ class _Reader:
 
     def missing_bytes(self, reads: list[Read]) -> int:
         """How many bytes more it takes until the answer may go out; 0 or less: now."""
-        if self._body.max_wait_ms <= 0 or not reads or any(read.error or read.diverging for read in reads):
+        known = [read for read in reads if read.error not in UNKNOWN]
+        if self._body.max_wait_ms <= 0 or not known or any(read.error or read.diverging for read in known):
             return 0
-        wanted: int = max(self._body.min_bytes, 0)
-        return wanted - sum(read.size_bytes for read in reads)
+        wanted = min(max(int(self._body.min_bytes), 0), self._max_bytes)
+        missing = wanted - sum(read.size_bytes for read in known)
+        return missing if missing <= 0 else wanted - sum(map(self._available, known))
+
+    def _available(self, read: Read) -> int:
+        """The bytes that count towards `min_bytes` (DelayedFetch): what is there for this partition up to its limit,
+        although whole batches may come to less; what lies in an older segment is not waited on."""
+        partition, position = read.partition, read.position
+        assert partition is not None
+        region = partition.read(position.fetch_offset, UNLIMITED, self._body.isolation_level, at_least_one=True)
+        if region is None:
+            return 0
+        if partition.log.segments[-1].base_offset > position.fetch_offset:
+            return UNLIMITED
+        return min(len(region), position.max_bytes)
 
     async def wait(self, reads: list[Read], missing_bytes: int) -> Any:
         partitions = [read.partition for read in reads if read.partition is not None]
@@ -212,7 +234,7 @@ class _Reader:
             topic = topics.get(position.topic)
             if topic is None:
                 topic = topics[position.topic] = self._topic(position.topic)
-            topic.partitions.append(_answer(read, self._version, self._body.isolation_level))
+            topic.partitions.append(_answer(read, self._version))
         return FETCH.Response(session_id=context.session_id, topics=list(topics.values()))
 
     def _topic(self, ref: TopicRef) -> Any:
@@ -221,10 +243,8 @@ class _Reader:
         return FETCH.Response.Topic(name=ref, partitions=[])
 
 
-def _answer(read: Read, version: int, isolation_level: int = 0) -> Any:
-    aborted = read.aborted
-    if aborted is None and (isolation_level == READ_COMMITTED or read.partition is None):
-        aborted = []
+def _answer(read: Read, version: int) -> Any:
+    aborted = [] if read.partition is None else read.aborted
     answer = FETCH.Response.Partition(
         index=read.position.partition,
         error_code=read.error,

@@ -8,7 +8,8 @@ ListOffsets (SEMANTICS rule 6):
 - By time: the first record at or after it, found inside compressed batches; past the end -1.
 - A partition named twice is answered once, INVALID_REQUEST.
 
-DeleteRecords: -1 is the high watermark; a topic that is not under `delete` refuses with POLICY_VIOLATION.
+DeleteRecords: -1 is the high watermark; a topic that is compacted and not deleted from refuses with POLICY_VIOLATION;
+of a partition named twice the later offset counts, and it is answered once.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from kq.broker.partition import Partition
+from kq.broker.partition import READ_COMMITTED, Partition
 from kq.broker.router import Answer, Call
 from kq.broker.session import Operation, Resource
 from kq.errors import Err, KafkaError
@@ -63,13 +64,15 @@ def list_offsets(broker: Broker, call: Call) -> Answer:
             answers[asked.index] = answer
     make = LIST_OFFSETS.Response.Topic
     return LIST_OFFSETS.Response(
-        topics=[make(name=name, partitions=list(answers.values())) for name, answers in topics.items()]
+        topics=[make(name=name, partitions=list(answers.values())) for name, answers in topics.items() if answers]
     )
 
 
 def _find(broker: Broker, call: Call, topic: str, asked: Any) -> Found:
     if not call.session.authorize(Operation.DESCRIBE, Resource.TOPIC, topic):
         raise KafkaError(Err.TOPIC_AUTHORIZATION_FAILED)
+    if call.body.isolation_level not in (0, READ_COMMITTED):
+        raise KafkaError(Err.UNKNOWN_SERVER_ERROR)
     target = asked.timestamp
     if target < 0 and call.version < SINCE_VERSION.get(target, call.version + 1):
         raise KafkaError(Err.UNSUPPORTED_VERSION)
@@ -114,30 +117,33 @@ def offset_for_leader_epoch(broker: Broker, call: Call) -> Answer:
 
 async def delete_records(broker: Broker, call: Call) -> Any:
     make = DELETE_RECORDS.Response
-    topics = []
+    wanted: dict[str, dict[int, int]] = {}
     for topic in call.body.topics:
+        wanted.setdefault(topic.name, {}).update({asked.index: asked.offset for asked in topic.partitions})
+    topics = []
+    for name, offsets in wanted.items():
         answers = []
-        for asked in topic.partitions:
-            answer = make.Partition(index=asked.index, low_watermark=-1)
+        for index, offset in offsets.items():
+            answer = make.Partition(index=index, low_watermark=-1)
             try:
-                answer.low_watermark = _trim(broker, call, topic.name, asked)
+                answer.low_watermark = _trim(broker, call, name, index, offset)
             except KafkaError as failure:
                 answer.error_code = failure.code
             answers.append(answer)
-        topics.append(make.Topic(name=topic.name, partitions=answers))
+        topics.append(make.Topic(name=name, partitions=answers))
     await broker.in_metadata_thread(broker.logs.checkpoint)  # what was deleted stays deleted, whatever happens next
     return make(topics=topics)
 
 
-def _trim(broker: Broker, call: Call, topic: str, asked: Any) -> int:
+def _trim(broker: Broker, call: Call, topic: str, index: int, offset: int) -> int:
     if not call.session.authorize(Operation.DELETE, Resource.TOPIC, topic):
         raise KafkaError(Err.TOPIC_AUTHORIZATION_FAILED)
-    partition = broker.partitions.resolve(topic, asked.index)
+    partition = broker.partitions.resolve(topic, index)
     if partition.is_internal:
         raise KafkaError(Err.INVALID_TOPIC_EXCEPTION)
-    if "delete" not in partition.settings.cleanup_policy:
+    if partition.is_compacted and "delete" not in partition.settings.cleanup_policy:
         raise KafkaError(Err.POLICY_VIOLATION)
-    offset = partition.high_watermark if asked.offset == HIGH_WATERMARK else asked.offset
+    offset = partition.high_watermark if offset == HIGH_WATERMARK else offset
     if not 0 <= offset <= partition.high_watermark:
         raise KafkaError(Err.OFFSET_OUT_OF_RANGE)
     partition.log.advance_start(offset)
