@@ -13,6 +13,7 @@ import errno
 import fcntl
 import os
 import shutil
+import struct
 from typing import Final, NamedTuple, Protocol
 
 from kq.engine.filepool import FilePool, Pooled
@@ -263,18 +264,31 @@ class OsFile(Pooled):
 
 
 class OsLock:
-    """flock on a file: it goes with the process, however that ends."""
+    """A lock on a file that goes with the process, however that ends, and that Apache Kafka's own (`FileLock`) excludes.
+
+    Java takes POSIX record locks, which flock knows nothing of on Linux. A lock of the open file description conflicts
+    with them, and yet is not lost when somebody else in this process closes the file, as a record lock would be. On
+    macOS flock itself conflicts with record locks."""
 
     def __init__(self, path: str) -> None:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            if hasattr(fcntl, "F_OFD_SETLK"):
+                fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, _WHOLE_FILE)
+            else:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
             os.close(self._fd)
-            raise Locked(path) from error
+            if isinstance(error, BlockingIOError | PermissionError):
+                raise Locked(path) from error
+            raise
 
     def release(self) -> None:
         os.close(self._fd)
+
+
+_WHOLE_FILE: Final = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+"""Linux' `struct flock`: for writing, from byte 0, to the end."""
 
 
 class OsDisk:

@@ -6,13 +6,18 @@ between them in another, and the log goes on appending meanwhile. Only `finish` 
 
 from __future__ import annotations
 
-from kq.engine import checkpoint
-from kq.engine.disk import Disk
+import logging
+from typing import Final
+
+from kq.engine import checkpoint, names
+from kq.engine.disk import Disk, create_anew
 from kq.engine.epochs import EpochEntry
 from kq.engine.flush import Covered, Flush
 from kq.engine.segment import Segment
 from kq.engine.settings import LogSettings
 from kq.engine.snapshots import Snapshots
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 class Durability:
@@ -75,10 +80,23 @@ class Durability:
             self._changes_synced = self._changes
 
     def note_cut(self, gone: tuple[Segment, ...], end_offset: int) -> None:
-        """These segments went, the log ends here now, and that is durable already."""
+        """These segments went, the log ends here now, and what is left is synced. OSError if the names could not be."""
+        self._disk.sync_directory(self._directory)
         self.note_removal(gone)
         self._changes_synced = self._changes
         self.recovery_point = min(self.recovery_point, end_offset)
+
+    def note_restart(self, gone: tuple[Segment, ...], offset: int) -> None:
+        """Nothing is left but an empty segment at `offset`."""
+        self.note_cut(gone, offset)
+        self.recovery_point = offset
+
+    def leave_mark(self) -> None:
+        """A sync has failed: for the recovery that may find these pages in the cache (flush.py)."""
+        try:
+            create_anew(self._disk, f"{self._directory}/{names.SYNC_FAILED}").close()
+        except OSError as error:
+            _LOG.error("%s: a mark that a sync failed could not be left: %s", self._directory, error.strerror)
 
     def is_due(self, settings: LogSettings, log_end_offset: int, now_ms: int) -> bool:
         """By flush.messages and flush.ms; a segment that was rolled is always due."""

@@ -14,12 +14,15 @@ from typing import Final
 from kq.engine import checkpoint, names, recovery
 from kq.engine.checkpoint import CorruptCheckpoint
 from kq.engine.disk import Disk
+from kq.engine.durability import Durability
 from kq.engine.entries import NO_TIMESTAMP, Entries, Latest
 from kq.engine.epochs import EpochCache, EpochEntry
 from kq.engine.index import DamagedIndex, OffsetIndex, TimeIndex
+from kq.engine.ledger import Ledger
 from kq.engine.producers import ProducerStates
 from kq.engine.recovery import Facts, Plan, Reindex, SegmentFacts, Step
 from kq.engine.replay import replay
+from kq.engine.row import Row
 from kq.engine.scan import DamagedBatch, headers
 from kq.engine.segment import Segment
 from kq.engine.settings import LogSettings
@@ -33,16 +36,12 @@ _LOG: Final = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Loaded:
-    segments: list[Segment]
+    row: Row
     log_start_offset: int
     log_end_offset: int
-    recovery_point: int
-    epochs: EpochCache
-    epochs_in_file: tuple[EpochEntry, ...] | None  # None: there is no file, or it is corrupt
-    producers: ProducerStates
+    ledger: Ledger
     snapshots: Snapshots
-    unsynced: list[Segment]  # not the last, and not known to be on stable storage
-    is_durable: bool  # every name in the directory is
+    durability: Durability
 
 
 class Loader:
@@ -244,18 +243,17 @@ class Loader:
         for segment in segments:
             for file in segment.files:
                 file.close()  # ten thousand partitions are opened one after the other, few are used soon
-        return Loaded(
-            segments=segments,
-            log_start_offset=start,
-            log_end_offset=end,
+        durability = Durability(
+            self._disk,
+            self._directory,
+            snapshots,
             recovery_point=end if self._clean else min(self._recovery_point, end),
-            epochs=epochs,
+            rolled=[segment for segment in walked if segment is not active],
             epochs_in_file=epochs_in_file,
-            producers=producers,
-            snapshots=snapshots,
-            unsynced=[segment for segment in walked if segment is not active],
             is_durable=self._clean and not plan.starts_anew,
         )
+        row = Row(self._disk, self._directory, segments)
+        return Loaded(row, start, end, Ledger(producers, epochs, snapshots), snapshots, durability)
 
 
 def _covers(epochs: tuple[EpochEntry, ...], start_offset: int) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from kq.engine.epochs import EpochCache
 from kq.engine.markers import marker_of
-from kq.engine.producers import ProducerStates
+from kq.engine.producers import CompletedTransaction, ProducerStates
 from kq.engine.scan import DamagedBatch
 from kq.engine.segment import Segment
 from kq.engine.txnindex import AbortedTransaction
@@ -49,8 +49,14 @@ def _replay_one(
         if header.producer_id >= 0:
             marker = marker_of(segment.log.read(position, header.size), header) if header.is_control else None
             done = states.update(header, header.base_offset, now_ms, marker)
-            if done is not None and done.is_abort:
-                aborted.append(
-                    AbortedTransaction(done.producer_id, done.first_offset, done.last_offset, done.last_stable_offset)
-                )
+            entry = aborted_by(done)
+            if entry is not None:
+                aborted.append(entry)
     return aborted
+
+
+def aborted_by(done: CompletedTransaction | None) -> AbortedTransaction | None:
+    """The entry of the transaction index for a transaction that a marker has closed, if it was aborted."""
+    if done is None or not done.is_abort:
+        return None
+    return AbortedTransaction(done.producer_id, done.first_offset, done.last_offset, done.last_stable_offset)

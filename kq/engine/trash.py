@@ -6,10 +6,14 @@ restart what is left of them is removed by recovery.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
+from typing import Final
 
 from kq.engine import names
 from kq.engine.disk import File
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 class Trash:
@@ -21,20 +25,29 @@ class Trash:
         self._files: list[tuple[int, File]] = []  # when it is due, in ms
 
     def throw(self, files: Iterable[File], due_ms: int) -> None:
+        """On a disk so full that even a longer name finds no room the file goes at once."""
         for file in files:
-            file.rename(file.path + names.DELETED)
-            self._files.append((due_ms, file))
+            try:
+                file.rename(file.path + names.DELETED)
+            except OSError as error:
+                _LOG.warning("%s is unlinked without delay: %s", file.path, error.strerror)
+                file.unlink()
+            else:
+                self._files.append((due_ms, file))
 
     def collect(self, now_ms: int) -> int:
         """How many files were unlinked. One that cannot be is tried again the next time."""
-        due = [one for one in self._files if one[0] <= now_ms]
-        for one in due:
+        count = 0
+        for one in [one for one in self._files if one[0] <= now_ms]:
             try:
                 one[1].unlink()
-            except FileNotFoundError:
-                one[1].close()
+            except OSError as error:
+                _LOG.warning("%s cannot be unlinked: %s", one[1].path, error.strerror)
+                if not isinstance(error, FileNotFoundError):
+                    continue
             self._files.remove(one)
-        return len(due)
+            count += 1
+        return count
 
     def forget(self) -> None:
         """The directory goes with all that is in it."""

@@ -7,7 +7,7 @@ import struct
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kq.engine.index import PAGE_ENTRIES, DamagedIndex, OffsetIndex, TimeIndex
@@ -49,6 +49,7 @@ def agree(index: OffsetIndex, entries: list[tuple[int, int]], rng: Random) -> No
 
 
 @given(st.integers(0, 2 * PAGE_ENTRIES + 3), st.randoms(use_true_random=False))
+@settings(deadline=None)
 def test_agrees_with_a_plain_list(count: int, rng: Random) -> None:
     disk, index, entries = filled(count, rng)
     agree(index, entries, rng)

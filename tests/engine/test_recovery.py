@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -12,95 +11,30 @@ import pytest
 
 from kq.engine import names
 from kq.engine.log import Log
-from kq.engine.producers import ProducerStates
-from kq.engine.recovery import Cut, Facts, Reindex, Remove, Rename, SegmentFacts, plan_leftovers, plan_segments
 from kq.engine.settings import LogSettings
-from kq.engine.walk import Fault, Walk
 from kq.errors import Err, KafkaError
-from kq.record.batch import iter_batches
 from tests.support import twins
-from tests.support.batches import DIRECTORY, NOW, append, flush, make, open_log, read_all
+from tests.support.batches import DIRECTORY, NOW, append, make, open_log, read_all
+from tests.support.hurts import (
+    add,
+    both,
+    copy,
+    cut,
+    edit,
+    fill,
+    flip,
+    garbage,
+    old_message,
+    path,
+    remove,
+    rename,
+    swap_batch_offset,
+)
 from tests.support.memory_disk import MemoryDisk, PowerLoss
 
 SETTINGS = LogSettings(segment_bytes=1200, index_interval_bytes=200)
 BATCHES = 24
 """Of one record and 118 bytes each, ten to a segment: segments begin at 0, 10 and 20, and the log ends at 24."""
-
-
-def path(base: int, kind: str = names.LOG) -> str:
-    return f"{DIRECTORY}/{base:020d}{kind}"
-
-
-def edit(base: int, kind: str, change: Callable[[bytearray], object]) -> Callable[[MemoryDisk], None]:
-    def hurt(disk: MemoryDisk) -> None:
-        content = bytearray(disk.contents(path(base, kind)))
-        change(content)
-        disk.spoil(path(base, kind), bytes(content))
-
-    return hurt
-
-
-def cut(base: int, kind: str, by: int) -> Callable[[MemoryDisk], None]:
-    return edit(base, kind, lambda content: content.__delitem__(slice(len(content) - by, None)))
-
-
-def add(base: int, kind: str, what: bytes) -> Callable[[MemoryDisk], None]:
-    return edit(base, kind, lambda content: content.extend(what))
-
-
-def flip(base: int, kind: str, at: int) -> Callable[[MemoryDisk], None]:
-    def change(content: bytearray) -> None:
-        content[at] ^= 0x10
-
-    return edit(base, kind, change)
-
-
-def remove(*paths: str) -> Callable[[MemoryDisk], None]:
-    def hurt(disk: MemoryDisk) -> None:
-        for one in paths:
-            disk.unlink(one)
-
-    return hurt
-
-
-def rename(old: str, new: str) -> Callable[[MemoryDisk], None]:
-    return lambda disk: disk.rename(old, new)
-
-
-def both(*hurts: Callable[[MemoryDisk], None]) -> Callable[[MemoryDisk], None]:
-    def hurt(disk: MemoryDisk) -> None:
-        for one in hurts:
-            one(disk)
-
-    return hurt
-
-
-def batch_at(disk: MemoryDisk, base: int, number: int) -> tuple[int, bytes]:
-    """Position and bytes of a batch of a segment."""
-    log = disk.contents(path(base))
-    position, header = list(iter_batches(log))[number]
-    return position, log[position : position + header.size]
-
-
-def swap_batch_offset(disk: MemoryDisk) -> None:
-    """The last batch says it has an offset that was there already: a stale block, with a checksum that is right."""
-    log = bytearray(disk.contents(path(20)))
-    position, _ = batch_at(disk, 20, 3)
-    struct.pack_into(">q", log, position, 21)
-    disk.spoil(path(20), bytes(log))
-
-
-def fill(base: int, kind: str, what: bytes) -> Callable[[MemoryDisk], None]:
-    """The file holds this instead of what it held, or beside the others."""
-    return lambda disk: disk.spoil(path(base, kind), what)
-
-
-def garbage(base: int) -> Callable[[MemoryDisk], None]:
-    return edit(base, names.INDEX, lambda index: index.__setitem__(slice(None), b"\7" * len(index)))
-
-
-def copy(old: str, new: str) -> Callable[[MemoryDisk], None]:
-    return lambda disk: disk.spoil(new, disk.contents(old))
 
 
 @dataclass(frozen=True)
@@ -124,13 +58,6 @@ BATCH = 118
 FSYNC = LogSettings(segment_bytes=1200, index_interval_bytes=200, fsync_before_ack=True)
 COMPACT = LogSettings(segment_bytes=1200, index_interval_bytes=200, compact=True, delete=False)
 ZEROS = bytes(4096)
-
-
-def old_message(value: bytes = b"old") -> bytes:
-    """A message of format 1, as a Kafka of 2016 wrote it."""
-    body = struct.pack(">bbqii", 1, 0, NOW, -1, len(value)) + value
-    message = struct.pack(">I", zlib.crc32(body)) + body
-    return struct.pack(">qi", 0, len(message)) + message
 
 
 ROWS = [
@@ -429,59 +356,3 @@ def test_a_crash_during_recovery_costs_nothing() -> None:
             assert [batch for _, batch in read_all(log)] == batches[:3]
         else:
             pytest.fail("recovery never ended")
-
-
-# ---- the plan itself, from a description
-
-
-def facts(*segments: SegmentFacts, **more: object) -> Facts:
-    found = {names.file_name(one.base_offset, names.LOG) for one in segments}
-    return Facts(names=frozenset(found), segments=segments, **more)  # type: ignore[arg-type]
-
-
-def test_a_sound_log_needs_new_indexes_only_after_a_crash() -> None:
-    segment = SegmentFacts(0, 118, 8, 12, Walk(118, 1))
-    assert plan_segments(facts(segment, clean=True)).steps == ()
-    assert [type(step) for step in plan_segments(facts(segment)).steps] == [Reindex]
-
-
-def test_the_plan_of_an_empty_directory() -> None:
-    plan = plan_segments(facts(log_start_offset=17))
-    assert (plan.steps, plan.segments, plan.log_end_offset, plan.starts_anew) == ((), (), 17, True)
-
-
-def test_a_log_that_ends_below_its_start_keeps_what_a_failed_medium_cut_off() -> None:
-    hurt = SegmentFacts(0, 5000, 8, 12, Walk(354, 3, Fault.BAD_CRC))
-    plan = plan_segments(facts(hurt, recovery_point=9, log_start_offset=5))
-    cuts = [step for step in plan.steps if isinstance(step, Cut)]
-    assert [step.keep_as for step in cuts] == ["00000000000000000000.log.354.corrupt"]
-    assert plan.steps.index(cuts[0]) < plan.steps.index(
-        next(step for step in plan.steps if isinstance(step, Remove) and step.name.endswith(".log"))
-    )
-    assert plan.starts_anew
-
-
-def test_compaction_replaces_a_range_of_segments() -> None:
-    found = [
-        names.file_name(base, kind)
-        for base in (0, 10, 20)
-        for kind in (names.LOG, names.INDEX, names.TIME_INDEX, names.SNAPSHOT)
-    ]
-    found += ["00000000000000000000.log.swap", "00000000000000000000.index.swap"]
-    steps = plan_leftovers(found, {0: 20})
-    removed = {step.name for step in steps if isinstance(step, Remove)}
-    assert removed == {
-        names.file_name(base, kind) for base in (0, 10) for kind in (names.LOG, names.INDEX, names.TIME_INDEX)
-    }
-    assert {step.new_name for step in steps if isinstance(step, Rename)} == {
-        "00000000000000000000.log",
-        "00000000000000000000.index",
-    }
-
-
-def test_producers_of_a_new_state_have_nothing() -> None:
-    assert ProducerStates().highest_producer_id == -1
-    disk = MemoryDisk()
-    log = open_log(disk, SETTINGS)
-    flush(log)
-    assert (log.recovery_point, log.log_end_offset, log.leader_epoch) == (0, 0, -1)

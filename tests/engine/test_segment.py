@@ -51,7 +51,7 @@ def disk_entries(disk: MemoryDisk, one: Segment) -> tuple[list[tuple[int, int]],
 
 
 @given(st.integers(0, 60), st.sampled_from((0, 100, 300, 1500)), st.randoms(use_true_random=False))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_index_entries_are_those_of_the_rule(count: int, interval: int, rng: Random) -> None:
     disk = MemoryDisk()
     one = segment(disk, interval)
@@ -66,7 +66,7 @@ def test_index_entries_are_those_of_the_rule(count: int, interval: int, rng: Ran
 
 
 @given(st.integers(1, 60), st.sampled_from((0, 100, 300, 1500)), st.randoms(use_true_random=False))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_finding_agrees_with_looking_at_every_batch(count: int, interval: int, rng: Random) -> None:
     disk = MemoryDisk()
     one = segment(disk, interval)
@@ -92,7 +92,7 @@ def test_finding_agrees_with_looking_at_every_batch(count: int, interval: int, r
 
 
 @given(st.integers(1, 40), st.randoms(use_true_random=False))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_cutting_leaves_what_a_shorter_life_would_have_left(count: int, rng: Random) -> None:
     disk = MemoryDisk()
     one = segment(disk, 200)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+import pytest
 
 from kq.engine.disk import Disk
 from kq.engine.log import Appended, Log
 from kq.engine.settings import LogSettings
+from kq.errors import Err, KafkaError
 from kq.record.batch import BatchHeader, Record, encode_batch, iter_batches, parse_header
 from kq.record.compression import NONE
 
 DIRECTORY = "/data/t-0"
 NOW = 1_700_000_000_000
+SMALL = LogSettings(segment_bytes=1200, index_interval_bytes=200, retention_ms=-1)
+"""Ten batches of `fill` to a segment."""
 
 
 def make(
@@ -79,3 +84,20 @@ def read_all(log: Log, *, offset: int | None = None, max_bytes: int = 1 << 20) -
             end = header.next_offset
         assert end > offset, "a read that does not go on"
         offset = end
+
+
+def fill(log: Log, count: int, **more: int) -> list[bytes]:
+    """So many batches of one record and 118 bytes, as they are stored."""
+    return [bytes(batch) for batch in (make(size=50, **more) for _ in range(count)) if append(log, batch)]
+
+
+def bases(log: Log) -> list[int]:
+    return [segment.base_offset for segment in log.segments]
+
+
+def fails(code: Err, deed: Callable[..., object], *arguments: object, **more: object) -> str:
+    """The deed raises this error; its sentence."""
+    with pytest.raises(KafkaError) as failure:
+        deed(*arguments, **more)
+    assert failure.value.code is code
+    return str(failure.value)

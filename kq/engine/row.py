@@ -1,0 +1,141 @@
+"""The segments of a log, in a row: finding the right one, and adding and taking away at the ends.
+
+The row is a tuple that is swapped as a whole: who looks at it while it changes sees the old one or the new one.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from operator import attrgetter
+from typing import Final
+
+from kq.engine.disk import Disk
+from kq.engine.region import Region
+from kq.engine.segment import Segment
+from kq.engine.settings import LogSettings
+from kq.engine.trash import Trash
+from kq.engine.txnindex import overlapping
+
+Segments = tuple[Segment, ...]
+
+_base_offset: Final = attrgetter("base_offset")
+
+
+class Row:
+    """At least one segment; the last grows. What changes files may raise OSError."""
+
+    __slots__ = ("_directory", "_disk", "_trash", "active", "segments")
+
+    def __init__(self, disk: Disk, directory: str, segments: Iterable[Segment]) -> None:
+        self._disk = disk
+        self._directory = directory
+        self._trash = Trash()
+        self.segments: Segments = tuple(segments)
+        self.active = self.segments[-1]
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(segment.size for segment in self.segments)
+
+    def holding(self, offset: int) -> int:
+        """The number of the segment whose range holds `offset`; the first for what is below all."""
+        if offset >= self.active.base_offset:
+            return len(self.segments) - 1
+        return max(bisect_right(self.segments, offset, key=_base_offset) - 1, 0)
+
+    # ---- reading
+
+    def read(
+        self, offset: int, max_bytes: int, end_offset: int, log_end_offset: int, *, at_least_one: bool
+    ) -> Region | None:
+        """Whole batches of one segment: from the first that holds `offset` or is above it, before the first that begins
+        at or after `end_offset`, at most `max_bytes` unless there must be one. None when there are none."""
+        row = self.segments
+        number = self.holding(offset)
+        while number < len(row):
+            segment = row[number]
+            number += 1
+            next_offset = row[number].base_offset if number < len(row) else log_end_offset
+            start = segment.start_of_read(offset)
+            end = segment.size if end_offset >= next_offset else segment.end_before(end_offset)
+            if start < end:
+                stop = segment.cut(start, end, max_bytes, at_least_one=at_least_one)
+                if stop == segment.size:
+                    segment.remember_end(next_offset, stop)
+                return segment.log.region(start, stop - start) if stop > start else None
+            if end_offset <= next_offset:
+                return None
+        return None
+
+    def aborted_in(self, offset: int, end_offset: int) -> list[tuple[int, int]]:
+        """Producer id and first offset of each aborted transaction that touches [offset, end_offset). The entry of one
+        is in the segment of its marker: the search goes upwards until an entry says that no later one can matter."""
+        found: list[tuple[int, int]] = []
+        for segment in self.segments[self.holding(offset) :]:
+            entries, is_complete = overlapping(segment.aborted(), offset, end_offset)
+            found += [(entry.producer_id, entry.first_offset) for entry in entries]
+            if is_complete:
+                break
+        return found
+
+    # ---- changing
+
+    def add(self, base_offset: int, settings: LogSettings, now_ms: int) -> None:
+        """A new segment takes over from the active one."""
+        created = Segment.create(self._disk, self._directory, base_offset, settings, now_ms)
+        self._set((*self.segments, created))
+
+    def drop_first(self, due_ms: int) -> Segment:
+        """The oldest one goes: its files are `.deleted` now, and unlinked when they are due."""
+        oldest = self.segments[0]
+        self._set(self.segments[1:])
+        self._trash.throw(oldest.files, due_ms)
+        return oldest
+
+    def cut(self, offset: int) -> tuple[int, Segments]:
+        """Drop what holds `offset` or is above it. Returns the log end, which may be lower, for a batch goes as a
+        whole, and the segments that went. The files of the others are synced, the directory is not.
+
+        From the end backwards, so that at every moment what is on the disk is the beginning of the log."""
+        number = self.holding(offset) + 1
+        gone = self.segments[number:]
+        self._set(self.segments[:number])
+        _unlink(gone)
+        self._disk.sync_directory(self._directory)
+        end = self.active.truncate(offset)
+        self.active.log.sync()
+        return end, gone
+
+    def start_anew(self, offset: int, settings: LogSettings, now_ms: int) -> Segments:
+        """Drop all segments and begin with an empty one at `offset`. Returns those that went."""
+        gone = self.segments
+        _unlink(gone)
+        self._set((Segment.create(self._disk, self._directory, offset, settings, now_ms),))
+        return gone
+
+    def collect(self, now_ms: int) -> int:
+        """Unlink what is due; how many files. May run in any thread."""
+        return self._trash.collect(now_ms)
+
+    def close(self) -> None:
+        for segment in self.segments:
+            for file in segment.files:
+                file.close()
+
+    def forget(self) -> None:
+        """The directory goes away with all that is in it."""
+        for segment in self.segments:
+            for file in segment.files:
+                file.forget()
+        self._trash.forget()
+
+    def _set(self, segments: Segments) -> None:
+        self.segments = segments
+        self.active = segments[-1]
+
+
+def _unlink(segments: Segments) -> None:
+    for segment in reversed(segments):
+        for file in segment.files:
+            file.unlink()

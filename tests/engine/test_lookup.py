@@ -1,0 +1,43 @@
+"""From a time to an offset: the answer is a record's, wherever its batch lies."""
+
+from __future__ import annotations
+
+from kq.record.batch import Record, encode_batch
+from kq.record.compression import ZSTD
+from tests.support.batches import (
+    NOW,
+    SMALL,
+    append,
+    make,
+    open_log,
+)
+from tests.support.memory_disk import MemoryDisk
+
+
+def test_times_are_those_of_records() -> None:
+    log = open_log(MemoryDisk(), SMALL)
+    append(log, make(5, timestamp=NOW, step=10, codec=ZSTD))
+    append(log, make(5, timestamp=NOW + 100, step=-20, codec=ZSTD))  # 100, 80, 60, 40, 20
+    assert log.find_by_time(NOW - 5) == (NOW, 0, 0)
+    assert log.find_by_time(NOW + 31) == (NOW + 40, 4, 0)
+    assert log.find_by_time(NOW + 41) == (NOW + 100, 5, 0)
+    assert log.find_by_time(NOW + 101) is None
+    assert log.find_max_timestamp() == (NOW + 100, 5, 0)
+    log.advance_start(6)
+    assert log.find_by_time(NOW) == (NOW + 80, 6, 0)
+    assert log.find_max_timestamp() == (NOW + 100, 5, 0)
+
+
+def test_times_of_an_empty_log_and_of_records_without() -> None:
+    log = open_log(MemoryDisk(), SMALL)
+    assert (log.find_by_time(0), log.find_max_timestamp()) == (None, None)
+    append(log, make(3, timestamp=-1))
+    assert log.find_by_time(0) is None
+    assert log.find_max_timestamp() == (-1, 0, 0)
+
+
+def test_log_append_time_counts_for_every_record() -> None:
+    log = open_log(MemoryDisk(), SMALL)
+    records = [Record(n, NOW + n, None, b"x") for n in range(3)]
+    append(log, memoryview(encode_batch(records, log_append_time=NOW + 50)))
+    assert log.find_by_time(NOW + 2) == (NOW + 50, 0, 0)
