@@ -109,7 +109,7 @@ def test_the_directory_is_held_and_freed(tmp_path: Path) -> None:
 def test_a_log_that_cannot_be_closed_keeps_the_marker_away(tmp_path: Path) -> None:
     filled(tmp_path, {"a": A}, partitions=2)
     store, _ = started(tmp_path, {"a": A})
-    must(store.get("a", 0)).failed = "The disk is broken."
+    must(store.get("a", 0))._health.failed = "The disk is broken."
     with pytest.raises(KafkaError, match=r"1 could not be closed; the first: a-0: The disk is broken\.") as caught:
         store.close()
     assert caught.value.code is Err.KAFKA_STORAGE_ERROR
