@@ -71,7 +71,17 @@ def is_broker(pid: int) -> bool:
         return False
     except PermissionError:  # lives, as another user
         return True
-    return "kq.broker" in _command_line(pid)
+    words = _command_line(pid)
+    return "kq.broker" in words if words else _is_ending(pid)
+
+
+def _is_ending(pid: int) -> bool:
+    """A process that is being taken down has no command line any more, but still holds its files and its lock."""
+    try:
+        state, parent = (PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
+    except (OSError, ValueError):
+        return False
+    return state not in "ZX" and parent != KERNEL_THREADS
 
 
 def _command_line(pid: int) -> str:
