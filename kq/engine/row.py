@@ -95,14 +95,11 @@ class Row:
 
     def cut(self, offset: int) -> tuple[int, Segments]:
         """Drop what holds `offset` or is above it. Returns the log end, which may be lower, for a batch goes as a
-        whole, and the segments that went. The files of the others are synced, the directory is not.
-
-        From the end backwards, so that at every moment what is on the disk is the beginning of the log."""
+        whole, and the segments that went. Durable, but for what its caller does."""
         number = self.holding(offset) + 1
         gone = self.segments[number:]
         self._set(self.segments[:number])
-        _unlink(gone)
-        self._disk.sync_directory(self._directory)
+        self._unlink(gone)
         end = self.active.truncate(offset)
         self.active.log.sync()
         return end, gone
@@ -110,7 +107,7 @@ class Row:
     def start_anew(self, offset: int, settings: LogSettings, now_ms: int) -> Segments:
         """Drop all segments and begin with an empty one at `offset`. Returns those that went."""
         gone = self.segments
-        _unlink(gone)
+        self._unlink(gone)
         self._set((Segment.create(self._disk, self._directory, offset, settings, now_ms),))
         return gone
 
@@ -134,8 +131,10 @@ class Row:
         self.segments = segments
         self.active = segments[-1]
 
-
-def _unlink(segments: Segments) -> None:
-    for segment in reversed(segments):
-        for file in segment.files:
-            file.unlink()
+    def _unlink(self, segments: Segments) -> None:
+        """From the end backwards, one durably after the other: at every moment, crash or not, what is on the disk is the
+        beginning of the log, without a hole."""
+        for segment in reversed(segments):
+            for file in segment.files:
+                file.unlink()
+            self._disk.sync_directory(self._directory)
