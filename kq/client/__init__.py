@@ -49,48 +49,81 @@ Rules it keeps:
 
 from __future__ import annotations
 
-from kq.client.admin import Admin
-from kq.client.admin.types import (
-    EARLIEST,
-    LATEST,
-    MAX_TIMESTAMP,
-    AlterOp,
-    ApiRange,
-    BrokerApiVersions,
-    BrokerLogDirs,
-    ClusterDescription,
-    ConfigChange,
-    ConfigEntry,
-    ConfigSource,
-    ConfigSynonym,
-    ConfigType,
-    CreatedTopic,
-    DeletedRecords,
-    EpochEnd,
-    ListedOffset,
-    LogDir,
-    NewPartitions,
-    NewTopic,
-    PartitionDescription,
-    PartitionProducers,
-    ProducerState,
-    ReplicaSize,
-    Resource,
-    ResourceConfig,
-    ResourceType,
-    TopicDescription,
-    TopicPartition,
-)
-from kq.client.cluster import Cluster, connect
-from kq.client.consumer import Consumer
-from kq.client.delivery import Accepted, Delivered, RecordTooLarge, Sent, Slice
-from kq.client.errors import AuthenticationFailed, ConnectionLost, RequestTimedOut, Unreachable, UnsupportedRequest
-from kq.client.fetched import Fetched
-from kq.client.metadata import Broker, ClusterMetadata, Partition, Topic
-from kq.client.producer import Producer
-from kq.client.reading import Watermarks
-from kq.client.settings import SETTINGS, ClientSettings, parse_settings
-from kq.errors import Err, KafkaError
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kq.client.admin.calls import Admin
+    from kq.client.admin.types import (
+        EARLIEST,
+        LATEST,
+        MAX_TIMESTAMP,
+        AlterOp,
+        ApiRange,
+        BrokerApiVersions,
+        BrokerLogDirs,
+        ClusterDescription,
+        ConfigChange,
+        ConfigEntry,
+        ConfigSource,
+        ConfigSynonym,
+        ConfigType,
+        CreatedTopic,
+        DeletedRecords,
+        EpochEnd,
+        ListedOffset,
+        LogDir,
+        NewPartitions,
+        NewTopic,
+        PartitionDescription,
+        PartitionProducers,
+        ProducerState,
+        ReplicaSize,
+        Resource,
+        ResourceConfig,
+        ResourceType,
+        TopicDescription,
+        TopicPartition,
+    )
+    from kq.client.cluster import Cluster, connect
+    from kq.client.consumer import Consumer
+    from kq.client.delivery import Accepted, Delivered, RecordTooLarge, Sent, Slice
+    from kq.client.errors import AuthenticationFailed, ConnectionLost, RequestTimedOut, Unreachable, UnsupportedRequest
+    from kq.client.fetched import Fetched
+    from kq.client.metadata import Broker, ClusterMetadata, Partition, Topic
+    from kq.client.producer import Producer
+    from kq.client.reading import Watermarks
+    from kq.client.settings import SETTINGS, ClientSettings, parse_settings
+    from kq.errors import Err, KafkaError
+
+# Loaded when first asked for: a command that lists topics has no use for producers and consumers.
+_HOME = {
+    "kq.client.admin.calls": "Admin",
+    "kq.client.admin.types": (
+        "EARLIEST LATEST MAX_TIMESTAMP AlterOp ApiRange BrokerApiVersions BrokerLogDirs ClusterDescription "
+        "ConfigChange ConfigEntry ConfigSource ConfigSynonym ConfigType CreatedTopic DeletedRecords EpochEnd "
+        "ListedOffset LogDir NewPartitions NewTopic PartitionDescription PartitionProducers ProducerState "
+        "ReplicaSize Resource ResourceConfig ResourceType TopicDescription TopicPartition"
+    ),
+    "kq.client.cluster": "Cluster connect",
+    "kq.client.consumer": "Consumer",
+    "kq.client.delivery": "Accepted Delivered RecordTooLarge Sent Slice",
+    "kq.client.errors": "AuthenticationFailed ConnectionLost RequestTimedOut Unreachable UnsupportedRequest",
+    "kq.client.fetched": "Fetched",
+    "kq.client.metadata": "Broker ClusterMetadata Partition Topic",
+    "kq.client.producer": "Producer",
+    "kq.client.reading": "Watermarks",
+    "kq.client.settings": "SETTINGS ClientSettings parse_settings",
+    "kq.errors": "Err KafkaError",
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'kq.client' has no attribute {name!r}")
+    return getattr(import_module(_MODULE_OF[name]), name)
+
 
 __all__ = [
     "EARLIEST",

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 
-from kq.client.admin import Admin
+from kq.client.admin.calls import Admin
 from kq.client.admin.types import TopicPartition
 from kq.client.cluster import Cluster
 from kq.client.errors import is_retriable

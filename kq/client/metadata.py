@@ -9,7 +9,9 @@ epoch, so that a broker that lags behind cannot send us back to an old leader (K
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import NamedTuple
 
 from kq.errors import Err
 
@@ -18,8 +20,7 @@ __all__ = ["Broker", "ClusterMetadata", "MetadataCache", "Partition", "Topic"]
 NO_ID = bytes(16)
 
 
-@dataclass(frozen=True, slots=True)
-class Broker:
+class Broker(NamedTuple):
     node_id: int
     host: str
     port: int
@@ -30,7 +31,7 @@ class Broker:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Partition:
     index: int
     leader: int  # -1: none at the moment
@@ -41,8 +42,7 @@ class Partition:
     error: Err = Err.NONE
 
 
-@dataclass(frozen=True, slots=True)
-class Topic:
+class Topic(NamedTuple):
     name: str
     id: bytes  # 16 bytes; zero where the cluster has no topic ids
     internal: bool
@@ -50,12 +50,11 @@ class Topic:
     partitions: Mapping[int, Partition]  # by index, in ascending order
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterMetadata:
+class ClusterMetadata(NamedTuple):
     cluster_id: str | None
     controller_id: int  # -1: unknown
-    brokers: Mapping[int, Broker] = field(default_factory=dict)  # those alive, by node id
-    topics: Mapping[str, Topic] = field(default_factory=dict)  # those asked for, also the ones with an error
+    brokers: Mapping[int, Broker] = MappingProxyType({})  # those alive, by node id
+    topics: Mapping[str, Topic] = MappingProxyType({})  # those asked for, also the ones with an error
 
     def partition(self, topic: str, partition: int) -> Partition | None:
         found = self.topics.get(topic)
@@ -98,8 +97,8 @@ class MetadataCache:
             return
         old = self.current.topics[topic]
         partition = replace(known, leader=leader, leader_epoch=leader_epoch)
-        topics = {**self.current.topics, topic: replace(old, partitions={**old.partitions, index: partition})}
-        self.current = replace(self.current, brokers=brokers, topics=topics)
+        topics = {**self.current.topics, topic: old._replace(partitions={**old.partitions, index: partition})}
+        self.current = self.current._replace(brokers=brokers, topics=topics)
 
     def merge(self, answer: ClusterMetadata, *, all_topics: bool, now_ms: float) -> None:
         self._last_ms = now_ms

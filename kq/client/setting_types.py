@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from kq.errors import Err, KafkaError
@@ -39,7 +38,6 @@ class Kind(ABC):
         """The value; KafkaError(INVALID_CONFIG) when it is none."""
 
 
-@dataclass(frozen=True)
 class Text(Kind):
     @property
     def valid(self) -> str:
@@ -49,7 +47,6 @@ class Text(Kind):
         return str(value)
 
 
-@dataclass(frozen=True)
 class Password(Kind):
     """A secret: never shown, not even in an error."""
 
@@ -63,10 +60,10 @@ class Password(Kind):
         return str(value)
 
 
-@dataclass(frozen=True)
 class Number(Kind):
-    low: int = 0
-    high: int = INT_MAX
+    def __init__(self, low: int = 0, high: int = INT_MAX) -> None:
+        self.low = low
+        self.high = high
 
     @property
     def valid(self) -> str:
@@ -82,7 +79,6 @@ class Number(Kind):
         return number
 
 
-@dataclass(frozen=True)
 class Boolean(Kind):
     @property
     def valid(self) -> str:
@@ -97,7 +93,6 @@ class Boolean(Kind):
         raise invalid(f"{name}={value}: write true or false")
 
 
-@dataclass(frozen=True)
 class List(Kind):
     """Comma separated; blanks around the items and empty items are dropped."""
 
@@ -110,12 +105,12 @@ class List(Kind):
         return tuple(item for item in (str(item).strip() for item in items) if item)
 
 
-@dataclass(frozen=True)
 class Choice(Kind):
     """One of a few words, written in any case and kept in the one given here; `spellings` maps other words to them."""
 
-    options: tuple[str, ...]
-    spellings: tuple[tuple[str, str], ...] = ()
+    def __init__(self, options: tuple[str, ...], spellings: tuple[tuple[str, str], ...] = ()) -> None:
+        self.options = options
+        self.spellings = spellings
 
     @property
     def valid(self) -> str:

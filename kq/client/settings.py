@@ -12,7 +12,6 @@ never repeated in a message or a repr.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -34,7 +33,7 @@ _DURATION = Number(0, LONG_MAX)
 _SIZE = Number(0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ClientSettings:
     """Every setting with its value. Made by `parse_settings`; immutable, shared by everything on one cluster."""
 
@@ -267,5 +266,7 @@ def _check(settings: ClientSettings) -> None:
 
 
 def _nearest(name: str) -> str:
+    import difflib  # only for those who mistype
+
     close = difflib.get_close_matches(name, [*SETTINGS, *ALIASES], n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import ssl
-import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -87,6 +86,8 @@ def _reason(error: Exception) -> str:
 
 @contextmanager
 def _private_file(text: str) -> Iterator[str]:
+    import tempfile  # rarely needed
+
     descriptor, path = tempfile.mkstemp(prefix="kq-", suffix=".pem")  # readable by this user alone
     try:
         with os.fdopen(descriptor, "w") as file:

@@ -162,7 +162,7 @@ class ModelBroker:
                 buffer[: len(data)] = data
                 for frame in frames.received(len(data)):
                     await self._answer(frame, writer)
-        except (Cut, ConnectionError):
+        except (Cut, ConnectionError, asyncio.CancelledError):
             return
         finally:
             self._writers.discard(writer)

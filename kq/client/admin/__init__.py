@@ -1,18 +1,22 @@
-"""Admin: every question about, and change of, a cluster, as typed calls. `types` says what they take and give."""
+"""Admin: every question about, and change of, a cluster, as typed calls.
+
+`types` can be imported without the calls and their network: commands name them before they know that they need a
+broker.
+"""
 
 from __future__ import annotations
 
-from kq.client.admin.brokers import BrokerAdmin
-from kq.client.admin.configs import ConfigAdmin
-from kq.client.admin.offsets import OffsetAdmin
-from kq.client.admin.topics import TopicAdmin
-from kq.client.cluster import Cluster
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kq.client.admin.calls import Admin
 
 __all__ = ["Admin"]
 
 
-class Admin(TopicAdmin, ConfigAdmin, OffsetAdmin, BrokerAdmin):
-    """One family of calls a base class. Holds no state of its own: as many as one likes on one cluster."""
+def __getattr__(name: str) -> object:
+    if name != "Admin":
+        raise AttributeError(f"module 'kq.client.admin' has no attribute {name!r}")
+    from kq.client.admin.calls import Admin
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+    return Admin

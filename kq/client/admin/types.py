@@ -7,14 +7,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from kq.client.metadata import Broker
 from kq.errors import KafkaError
 
 TopicPartition = tuple[str, int]
+
+NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 EARLIEST = -2  # positions for list_offsets, instead of a timestamp in ms
 LATEST = -1  # the high watermark; the last stable offset under read_committed
@@ -26,8 +29,7 @@ LATEST_TIERED = -5
 # -- topics ------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class NewTopic:
+class NewTopic(NamedTuple):
     """A topic to create. Either a partition count and replication factor (-1: the broker's default) or
     `assignments`."""
 
@@ -35,11 +37,10 @@ class NewTopic:
     partitions: int = -1
     replication_factor: int = -1
     assignments: Mapping[int, Sequence[int]] | None = None  # partition -> node ids, the first is the preferred leader
-    configs: Mapping[str, str] = field(default_factory=dict)
+    configs: Mapping[str, str] = NOTHING
 
 
-@dataclass(frozen=True, slots=True)
-class CreatedTopic:
+class CreatedTopic(NamedTuple):
     name: str
     id: bytes = bytes(16)
     partitions: int = -1  # -1: the broker does not say
@@ -48,15 +49,14 @@ class CreatedTopic:
     error: KafkaError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NewPartitions:
+class NewPartitions(NamedTuple):
     """The new total of a topic's partitions; `assignments` may name the replicas of the added ones, in order."""
 
     total: int
     assignments: Sequence[Sequence[int]] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PartitionDescription:
     index: int
     leader: int
@@ -69,8 +69,7 @@ class PartitionDescription:
     error: KafkaError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TopicDescription:
+class TopicDescription(NamedTuple):
     name: str
     id: bytes = bytes(16)
     internal: bool = False
@@ -136,8 +135,7 @@ class ConfigSynonym(NamedTuple):
     source: ConfigSource
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigEntry:
+class ConfigEntry(NamedTuple):
     name: str
     value: str | None  # None: sensitive, or unset
     source: ConfigSource = ConfigSource.UNKNOWN
@@ -152,10 +150,9 @@ class ConfigEntry:
         return self.source == ConfigSource.DEFAULT
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceConfig:
+class ResourceConfig(NamedTuple):
     resource: Resource
-    entries: Mapping[str, ConfigEntry] = field(default_factory=dict)
+    entries: Mapping[str, ConfigEntry] = NOTHING
     error: KafkaError | None = None
 
 
@@ -175,29 +172,25 @@ class ConfigChange(NamedTuple):
 # -- offsets -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class ListedOffset:
+class ListedOffset(NamedTuple):
     offset: int = -1  # -1: no such record
     timestamp_ms: int = -1
     leader_epoch: int = -1
     error: KafkaError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DeletedRecords:
+class DeletedRecords(NamedTuple):
     log_start_offset: int = -1  # the new one
     error: KafkaError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class EpochEnd:
+class EpochEnd(NamedTuple):
     leader_epoch: int = -1  # the highest epoch that is not above the one asked for
     end_offset: int = -1  # where it ends
     error: KafkaError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ProducerState:
+class ProducerState(NamedTuple):
     producer_id: int
     epoch: int
     last_sequence: int
@@ -206,8 +199,7 @@ class ProducerState:
     transaction_start_offset: int  # -1: no open transaction
 
 
-@dataclass(frozen=True, slots=True)
-class PartitionProducers:
+class PartitionProducers(NamedTuple):
     producers: tuple[ProducerState, ...] = ()
     error: KafkaError | None = None
 
@@ -215,8 +207,7 @@ class PartitionProducers:
 # -- brokers -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterDescription:
+class ClusterDescription(NamedTuple):
     cluster_id: str | None
     controller_id: int
     brokers: Mapping[int, Broker]
@@ -229,8 +220,7 @@ class ReplicaSize(NamedTuple):
     is_future: bool  # being moved into this directory
 
 
-@dataclass(frozen=True, slots=True)
-class LogDir:
+class LogDir(NamedTuple):
     path: str
     replicas: Mapping[TopicPartition, ReplicaSize]
     total_bytes: int | None = None  # of the volume; None: the broker does not say
@@ -239,8 +229,7 @@ class LogDir:
     error: KafkaError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BrokerLogDirs:
+class BrokerLogDirs(NamedTuple):
     node_id: int
     dirs: tuple[LogDir, ...] = ()
     error: KafkaError | None = None  # the broker did not answer
@@ -252,10 +241,9 @@ class ApiRange(NamedTuple):
     max_version: int
 
 
-@dataclass(frozen=True, slots=True)
-class BrokerApiVersions:
+class BrokerApiVersions(NamedTuple):
     node_id: int
-    apis: Mapping[int, ApiRange] = field(default_factory=dict)  # by API key
-    features: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # supported: lowest and highest level
-    finalized: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    apis: Mapping[int, ApiRange] = NOTHING  # by API key
+    features: Mapping[str, tuple[int, int]] = NOTHING  # supported: lowest and highest level
+    finalized: Mapping[str, tuple[int, int]] = NOTHING
     error: KafkaError | None = None
