@@ -264,7 +264,7 @@ class OsFile(Pooled):
 
 
 class OsLock:
-    """A lock on a file that goes with the process, however that ends, and that Apache Kafka's own (`FileLock`) excludes.
+    """A lock on a file that goes with the process, however that ends, and excludes Apache Kafka's own (`FileLock`).
 
     Java takes POSIX record locks, which flock knows nothing of on Linux. A lock of the open file description conflicts
     with them, and yet is not lost when somebody else in this process closes the file, as a record lock would be. On

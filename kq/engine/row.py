@@ -132,8 +132,8 @@ class Row:
         self.active = segments[-1]
 
     def _unlink(self, segments: Segments) -> None:
-        """From the end backwards, one durably after the other: at every moment, crash or not, what is on the disk is the
-        beginning of the log, without a hole."""
+        """From the end backwards, each durably before the next: at every moment, crash or not, what is on the disk is
+        the beginning of the log, without a hole."""
         for segment in reversed(segments):
             for file in segment.files:
                 file.unlink()
