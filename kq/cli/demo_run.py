@@ -123,7 +123,7 @@ class _Demo:
             check=False,
         )
         if done.returncode:
-            said = done.stderr.decode("utf-8", "replace").strip().removeprefix("kq: ")
+            said = done.stderr.decode("utf-8", "replace").partition("\n")[0].removeprefix("kq: ")
             raise Failure(f"{shlex.join(['kq', *arguments])} ended with {done.returncode}: {said}")
         return Output(done.stdout, time.monotonic() - began_s)
 

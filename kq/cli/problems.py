@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kq.cli.failures import FAILED, NOT_FOUND, Failure, Hint, Usage
-from kq.client.errors import CLOSED, NOT_TLS, REFUSED, TIMEOUT, WANTS_TLS, AuthenticationFailed, Unreachable
+from kq.client.errors import (
+    CLOSED,
+    NOT_TLS,
+    REFUSED,
+    TIMEOUT,
+    WANTS_SASL,
+    WANTS_TLS,
+    AuthenticationFailed,
+    Unreachable,
+)
 from kq.errors import Err, KafkaError
 
 if TYPE_CHECKING:
@@ -30,6 +39,9 @@ def _ways_to_a_broker(error: Unreachable, call: Call) -> list[Hint]:
         return [Hint("try", f"{ask} -X security.protocol=SSL")]
     if error.reason == NOT_TLS:
         return [Hint("try", f"{ask} -X security.protocol=PLAINTEXT")]
+    if error.reason == WANTS_SASL:
+        login = f"{ask} -X security.protocol=SASL_SSL -X sasl.username=NAME"
+        return [Hint("log in", f"KQ_SASL_PASSWORD=… {login}"), Hint("or keep it in", "kq profile edit NAME")]
     hints = []
     if error.reason in (REFUSED, TIMEOUT) and _is_here(error.address):
         hints.append(Hint("start one", "kq broker start"))
