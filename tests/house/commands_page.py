@@ -16,8 +16,9 @@ PAGE = ROOT / "docs" / "commands.md"
 HEAD = """# Commands
 
 What each command does; `kq COMMAND -h` says the same. Data goes to stdout and words to stderr. Tables are aligned on a
-terminal and tab-separated with exact values in a pipe; `--json` gives one object. Exit codes: 0 done, 1 failed (also when
-one item of many did), 2 wrong usage, 3 not found, 4 not in time. This page is made by `python -m tests.house.commands_page`.
+terminal and tab-separated with exact values in a pipe; `--json` gives one object. Exit codes: 0 done, 1 failed (also
+when one item of many did), 2 wrong usage, 3 not found, 4 not in time. This page is made by
+`python -m tests.house.commands_page`.
 
 """
 
