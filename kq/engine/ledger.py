@@ -73,7 +73,7 @@ class Ledger:
         """The log was cut: the producers as they were then."""
         self.drop_empty_epochs(log_end_offset)
         replayed_from, self.producers = self._snapshots.restore(log_end_offset)
-        replay(segments, replayed_from, log_end_offset, self.producers, EpochCache(self._epochs.entries), now_ms)
+        replay(segments, replayed_from, log_end_offset, self.producers, EpochCache(self._epochs.entries), now_ms, {})
         self.producers.truncate_before(log_start_offset)
 
     def clear(self) -> None:

@@ -29,7 +29,6 @@ from kq.engine.settings import LogSettings
 from kq.engine.snapshots import Snapshots
 from kq.engine.txnindex import CorruptTransactionIndex
 from kq.engine.walk import Walk, walk
-from kq.record.batch import BatchHeader
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -164,11 +163,7 @@ class Loader:
 
     def _walk(self, segment: Segment) -> None:
         entries = Entries(segment.base_offset, self._settings.index_interval_bytes)
-
-        def visit(position: int, header: BatchHeader, _: memoryview) -> None:
-            entries.add(position, header.last_offset, header.max_timestamp)
-
-        self._walks[segment.base_offset] = walk(segment.log, segment.size, segment.base_offset, visit)
+        self._walks[segment.base_offset] = walk(segment.log, segment.size, segment.base_offset, entries)
         self._entries[segment.base_offset] = entries
 
     def _end_is_right(self, segment: Segment) -> bool:
@@ -228,7 +223,9 @@ class Loader:
         replayed_from, producers = -1, ProducerStates()
         if epochs_in_file is not None:
             replayed_from, producers = snapshots.restore(min(redo, default=end))
-        aborted = replay(segments, replayed_from, end, producers, epochs, self._now_ms)
+        read = {segment.base_offset: self._walks[segment.base_offset] for segment in walked}
+        told = {base_offset: one.epochs for base_offset, one in read.items() if not one.has_producers}
+        aborted = replay(segments, replayed_from, end, producers, epochs, self._now_ms, told)
         for segment in segments:
             if segment.base_offset in redo:
                 segment.replace_aborted(aborted.get(segment.base_offset, []))

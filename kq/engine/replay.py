@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from kq.engine.epochs import EpochCache
 from kq.engine.markers import marker_of
@@ -22,13 +22,20 @@ def replay(
     states: ProducerStates,
     epochs: EpochCache,
     now_ms: int,
+    told: Mapping[int, tuple[tuple[int, int], ...]],
 ) -> Aborted:
-    """Bring `states`, as they were before `start_offset`, and `epochs` up to `end_offset`."""
+    """Bring `states`, as they were before `start_offset`, and `epochs` up to `end_offset`. `told`: the epochs of
+    segments, by base offset, that were read already and have no producers."""
     aborted: Aborted = {}
     row = list(segments) if start_offset < end_offset else []
     for number, segment in enumerate(row):
         is_before = number + 1 < len(row) and row[number + 1].base_offset <= start_offset
         if is_before or segment.base_offset >= end_offset:
+            continue
+        if segment.base_offset in told:
+            for epoch, offset in told[segment.base_offset]:
+                if epoch > epochs.latest:
+                    epochs.assign(epoch, offset)
             continue
         try:
             aborted[segment.base_offset] = _replay_one(segment, start_offset, end_offset, states, epochs, now_ms)

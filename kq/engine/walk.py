@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Final, NamedTuple
 
 from kq.engine.disk import File
+from kq.engine.entries import Entries
 from kq.engine.segment import MAX_RELATIVE_OFFSET
-from kq.record.batch import CRC_START, HEADER_SIZE, LOG_OVERHEAD, MAGIC, BatchHeader, crc_ok, parse_header
+from kq.record.batch import CRC_START, HEADER_SIZE, LOG_OVERHEAD, MAGIC
 from kq.record.crc import crc32c
 
 READ: Final = 1 << 20
 
+# base offset, length, leader epoch, magic, crc, last offset delta, max timestamp, producer id
+_HEADER: Final = struct.Struct(">qiibI2xi8xqq")
 _OLD_HEADER: Final = struct.Struct(">qiIb")  # offset, length, CRC-32 of what follows it, magic 0 or 1
 
 
@@ -42,61 +44,60 @@ class Walk(NamedTuple):
     next_offset: int  # after the last of them
     fault: Fault | None = None  # what comes after them; None: nothing
     has_gaps: bool = False  # some offsets between them are missing: the log was compacted
+    has_producers: bool = True  # there may be batches of idempotent producers among them
+    epochs: tuple[tuple[int, int], ...] = ()  # each leader epoch above those before it, and where it begins
 
 
-Visitor = Callable[[int, BatchHeader, memoryview], None]
-"""Called with the position of a batch that is right, its header, and its bytes (of a very big one the first ones)."""
-
-
-def walk(file: File, size: int, base_offset: int, visit: Visitor) -> Walk:
-    """All batches of a segment with `size` bytes."""
-    position, next_offset, has_gaps = 0, base_offset, False
-    for position, header, batch in _batches(file, size):
-        if isinstance(header, Fault):
-            return Walk(position, next_offset, header, has_gaps)
-        if header.base_offset < next_offset or header.last_offset - base_offset > MAX_RELATIVE_OFFSET:
-            return Walk(position, next_offset, Fault.BAD_OFFSET, has_gaps)
-        has_gaps = has_gaps or header.base_offset > next_offset
-        visit(position, header, batch)
-        next_offset = header.next_offset
-    return Walk(size, next_offset, None, has_gaps)
-
-
-def _batches(file: File, size: int) -> Iterator[tuple[int, BatchHeader | Fault, memoryview]]:
-    """Position, header and bytes of each batch; the first that is not right comes as its fault and ends it."""
-    position = 0
-    while position < size:
+def walk(file: File, size: int, base_offset: int, entries: Entries) -> Walk:
+    """All batches of a segment with `size` bytes; `entries` takes those that are right. One loop, for this is what a
+    start after a crash waits for."""
+    position, next_offset, has_gaps, has_producers = 0, base_offset, False, False
+    epochs: list[tuple[int, int]] = []
+    newest, highest = -1, base_offset + MAX_RELATIVE_OFFSET
+    unpack, add = _HEADER.unpack_from, entries.add
+    fault: Fault | None = None
+    while position < size and fault is None:
         chunk = memoryview(file.read(position, min(READ, size - position)))
-        inside = 0
-        while inside < len(chunk):
-            at, left = position + inside, len(chunk) - inside
-            if left < HEADER_SIZE and left < size - at:
-                break  # read on from the start of this header
-            header = _look(chunk[inside:], size - at, at)
-            if isinstance(header, Fault):
-                yield at, header, chunk[inside:]
-                return
-            is_whole = header.size <= left
-            if not is_whole and inside > 0:
+        inside, last = 0, len(chunk) - HEADER_SIZE
+        while inside <= last:
+            base, length, epoch, magic, crc, delta, timestamp, producer_id = unpack(chunk, inside)
+            end = inside + length + LOG_OVERHEAD
+            if magic != MAGIC or length <= HEADER_SIZE - LOG_OVERHEAD or delta < 0 or base < 0:
+                fault = _no_header(chunk[inside:], position + inside)
+                break
+            if position + end > size:
+                fault = Fault.TORN_BATCH
+                break
+            if end <= len(chunk):
+                actual = crc32c(chunk[inside + CRC_START : end])
+            elif inside:
                 break  # read on from the start of this batch
-            if not (crc_ok(chunk, inside, header.size) if is_whole else _crc_ok_in_file(file, at, header)):
-                yield at, Fault.BAD_CRC, chunk[inside:]
-                return
-            yield at, header, chunk[inside : inside + header.size]
-            inside += header.size
+            else:
+                actual = _crc_in_file(file, position + CRC_START, position + end)
+            if actual != crc:
+                fault = Fault.BAD_CRC
+                break
+            if base < next_offset or base + delta > highest:
+                fault = Fault.BAD_OFFSET
+                break
+            add(position + inside, base + delta, timestamp)
+            if epoch > newest:
+                newest = epoch
+                epochs.append((epoch, base))
+            has_gaps = has_gaps or base > next_offset
+            has_producers = has_producers or producer_id >= 0
+            next_offset = base + delta + 1
+            inside = end
         position += inside
+        if fault is None and last < 0:
+            fault = Fault.TORN_HEADER if any(chunk) else Fault.ZEROS
+    return Walk(position, next_offset, fault, has_gaps, has_producers, tuple(epochs))
 
 
-def _look(buffer: memoryview, left: int, position: int) -> BatchHeader | Fault:
-    """The header at the start of `buffer`, where `left` bytes of the file are left, or what is wrong there."""
-    if len(buffer) < HEADER_SIZE:
-        return Fault.TORN_HEADER if any(buffer) else Fault.ZEROS
-    header = parse_header(buffer)
-    if header.magic != MAGIC or header.size <= HEADER_SIZE or header.last_offset_delta < 0 or header.base_offset < 0:
-        if not any(buffer[:HEADER_SIZE]):
-            return Fault.ZEROS
-        return Fault.OLD_FORMAT if position == 0 and _is_old_format(buffer) else Fault.NO_HEADER
-    return Fault.TORN_BATCH if header.size > left else header
+def _no_header(buffer: memoryview, position: int) -> Fault:
+    if not any(buffer[:HEADER_SIZE]):
+        return Fault.ZEROS
+    return Fault.OLD_FORMAT if position == 0 and _is_old_format(buffer) else Fault.NO_HEADER
 
 
 def _is_old_format(buffer: memoryview) -> bool:
@@ -106,15 +107,10 @@ def _is_old_format(buffer: memoryview) -> bool:
     return magic in (0, 1) and 16 < end <= len(buffer) and zlib.crc32(buffer[16:end]) == crc
 
 
-def _crc_ok_in_file(file: File, position: int, header: BatchHeader) -> bool:
-    """For a batch too big to be held: a length that lies must not cost its size in memory."""
+def _crc_in_file(file: File, position: int, end: int) -> int:
+    """Of a batch too big to be held: a length that lies must not cost its size in memory."""
     crc = 0
-    end = position + header.size
-    at = position + CRC_START
-    while at < end:
-        piece = file.read(at, min(READ, end - at))
-        if not piece:
-            return False
+    while position < end and (piece := file.read(position, min(READ, end - position))):
         crc = crc32c(piece, crc)
-        at += len(piece)
-    return crc == header.crc
+        position += len(piece)
+    return crc

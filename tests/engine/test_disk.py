@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
+from threading import Thread
 
 import pytest
 
@@ -243,6 +244,40 @@ assert disk.open_files < 64
 """
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_threads_never_meet_in_each_others_files(tmp_path: Path) -> None:
+    """A descriptor that is closed too early belongs to another file a moment later."""
+    disk = OsDisk(open_files=4)
+    made = []
+    for number in range(24):
+        file = disk.create(str(tmp_path / str(number)))
+        file.write(0, bytes([number]) * 64)
+        made.append(file)
+    wrong: list[str] = []
+
+    def work(seed: int) -> None:
+        rng = Random(seed)
+        for _ in range(1500):
+            number = rng.randrange(24)
+            at = rng.randrange(60)
+            if rng.random() < 0.3:
+                made[number].write(at, bytes([number]) * 4)
+            elif rng.random() < 0.2:
+                with made[number].region(at, 4).open() as fd:
+                    if os.pread(fd, 4, at) != bytes([number]) * 4:
+                        wrong.append(f"region of {number}")
+            elif made[number].read(at, 4) != bytes([number]) * 4:
+                wrong.append(f"read of {number}")
+
+    threads = [Thread(target=work, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert [file.read(0, 99) for file in made] == [bytes([number]) * 64 for number in range(24)]
+    assert disk.open_files <= 10
 
 
 def test_a_full_disk_is_an_error_not_a_crash(tmp_path: Path) -> None:

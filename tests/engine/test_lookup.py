@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
+from random import Random
+from threading import Event, Thread
+
 from kq.record.batch import Record, encode_batch
 from kq.record.compression import ZSTD
 from tests.support.batches import (
@@ -41,3 +46,37 @@ def test_log_append_time_counts_for_every_record() -> None:
     records = [Record(n, NOW + n, None, b"x") for n in range(3)]
     append(log, memoryview(encode_batch(records, log_append_time=NOW + 50)))
     assert log.find_by_time(NOW + 2) == (NOW + 50, 0, 0)
+
+
+def test_looking_up_beside_appends() -> None:
+    """In another thread, while pages of index entries move from memory to the file and segments roll."""
+    log = open_log(MemoryDisk(), replace(SMALL, index_interval_bytes=0, segment_bytes=120_000))
+    append(log, make(timestamp=NOW))
+    wrong: list[object] = []
+    done = Event()
+
+    def look() -> None:
+        rng = Random(1)
+        while not done.is_set():
+            number = rng.randrange(log.log_end_offset)
+            try:
+                found = log.find_by_time(NOW + number)
+            except Exception as error:
+                wrong.append(error)
+                return
+            if found is None or found.offset != number:
+                wrong.append((number, found))
+
+    thread = Thread(target=look)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)  # as if there were many more threads
+    try:
+        thread.start()
+        for number in range(1, 5000):
+            append(log, make(timestamp=NOW + number))
+    finally:
+        done.set()
+        thread.join()
+        sys.setswitchinterval(interval)
+    assert wrong == []
+    assert len(log.segments) > 3
