@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _properties(args: argparse.Namespace) -> dict[str, str]:
     """The file's settings, then the flags: the later one counts."""
-    properties = parse_properties(Path(args.config).read_text()) if args.config else {}
+    properties = parse_properties(_text_of(Path(args.config))) if args.config else {}
     if args.listen:
         properties["listeners"] = f"PLAINTEXT://{args.listen}"
     if args.advertise:
@@ -76,6 +77,15 @@ def _properties(args: argparse.Namespace) -> dict[str, str]:
     return properties
 
 
+def _text_of(file: Path) -> str:
+    """UTF-8, or else Latin-1, which is what Java takes every properties file for."""
+    data = file.read_bytes()
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
 def _run(main: Any) -> int:
     try:
         import uvloop
@@ -86,22 +96,32 @@ def _run(main: Any) -> int:
 
 
 async def _serve(options: Options, ready_fd: int | None) -> int:
+    signalled = _signals()
     broker = Broker(options)
     _name_what_has_no_effect(options)
     status = _status_server(broker)
-    await broker.start()
-    ready = _ready(broker, status)
-    _announce(broker, ready, ready_fd)
+    await _unless(signalled, broker.start())
+    _settle_memory()
+    _announce(broker, _ready(broker, status), ready_fd)
     log.info("broker %d serves %s", broker.node_id, broker.bootstrap)
     if status is not None:
         status.start()
-    await _signalled()
+    await signalled
     log.info("stopping")
     if status is not None:
         status.stop()
-    await broker.stop()
-    _state_file(broker).unlink(missing_ok=True)
+    try:
+        await broker.stop()
+    finally:
+        _state_file(broker).unlink(missing_ok=True)
     return 0
+
+
+def _settle_memory() -> None:
+    """What was built until now stays for good: later collections need not look at it."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _name_what_has_no_effect(options: Options) -> None:
@@ -117,10 +137,17 @@ def _state_file(broker: Broker) -> Path:
 
 
 def _announce(broker: Broker, ready: str, ready_fd: int | None) -> None:
-    _state_file(broker).write_text(ready)
+    """Neither a full disk nor a starter who has gone is a reason not to serve."""
+    try:
+        broker.disk.replace(str(_state_file(broker)), ready.encode(), sync=False)
+    except OSError as error:
+        log.warning("%s is not written: %s", _state_file(broker), error.strerror)
     if ready_fd is not None:
-        os.write(ready_fd, ready.encode())
-        os.close(ready_fd)
+        try:
+            os.write(ready_fd, ready.encode())
+            os.close(ready_fd)
+        except OSError as error:
+            log.warning("nobody reads from descriptor %d: %s", ready_fd, error.strerror)
 
 
 def _status_server(broker: Broker) -> StatusServer | None:
@@ -130,9 +157,10 @@ def _status_server(broker: Broker) -> StatusServer | None:
         return None
     try:
         return StatusServer(broker, address.host, address.port)
-    except OSError:
+    except OSError as error:
         if "kq.admin.listener" in broker.layers.static:
-            raise
+            reason = f"kq.admin.listener: cannot listen on {address.host or '*'}:{address.port}: {error.strerror}"
+            raise OSError(error.errno, reason) from error
         return StatusServer(broker, address.host, 0)
 
 
@@ -156,8 +184,8 @@ def _ready(broker: Broker, status: StatusServer | None) -> str:
     return json.dumps(ready) + "\n"
 
 
-async def _signalled() -> None:
-    """Until SIGTERM or SIGINT; another one ends the process without a clean stop."""
+def _signals() -> asyncio.Future[None]:
+    """Done with SIGTERM or SIGINT; another one ends the process without a clean stop."""
     loop = asyncio.get_running_loop()
     first: asyncio.Future[None] = loop.create_future()
 
@@ -168,7 +196,17 @@ async def _signalled() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
-    await first
+    return first
+
+
+async def _unless(signalled: asyncio.Future[None], start: Coroutine[Any, Any, None]) -> None:
+    """A start that is stopped has nothing to lose: recovery is safe from a kill at any moment, and may take long."""
+    starting = asyncio.ensure_future(start)
+    await asyncio.wait([signalled, starting], return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        log.info("stopped before the port answered")
+        os._exit(STOPPED_AT_ONCE)
+    starting.result()
 
 
 def _sentence(error: Exception) -> str:

@@ -1,5 +1,5 @@
-"""What a broker makes of a data directory before it loads it: whose cluster it is, deletions that were cut short, and
-partitions of topics that the metadata does not know.
+"""What a broker makes of the directories in its data directory that the metadata does not know: deletions that were cut
+short, and partitions that were copied in.
 
 A directory that was copied in, from Apache Kafka or from another kq, keeps its `partition.metadata`: the topic is
 entered into the metadata under the id that stands there, with as many partitions as the highest number asks for.
@@ -17,8 +17,6 @@ from collections.abc import Mapping
 
 from kq.broker.catalog import Catalog
 from kq.broker.names import check_topic_name
-from kq.engine import checkpoint
-from kq.engine.checkpoint import CorruptCheckpoint
 from kq.engine.disk import Disk
 from kq.engine.partition_names import Kind, suffixed_name
 from kq.engine.survey import Found, survey
@@ -28,15 +26,7 @@ from kq.wire.primitives import uuid_text
 
 log = logging.getLogger(__name__)
 
-
-def cluster_id_of(disk: Disk, data_dir: str) -> str:
-    """The cluster that the directory says it belongs to, or a new random id."""
-    try:
-        return checkpoint.decode_meta_properties(
-            disk.read(os.path.join(data_dir, checkpoint.META_PROPERTIES))
-        ).cluster_id
-    except (FileNotFoundError, CorruptCheckpoint):
-        return uuid_text(new_topic_id())
+MOST_PARTITIONS = 10_000  # of an adopted topic, unless they are there: a directory's name may say two thousand million
 
 
 def new_topic_id() -> bytes:
@@ -51,21 +41,30 @@ def own_host(listener_host: str) -> str:
     return listener_host if listener_host not in ("", "0.0.0.0", "::") else socket.getfqdn()
 
 
-def settle(disk: Disk, data_dir: str, catalog: Catalog, topic_ids: Mapping[str, bytes], node_id: int) -> None:
+def settle(disk: Disk, data_dir: str, catalog: Catalog, node_id: int) -> None:
     """Finishes deletions and adopts topics; afterwards the metadata knows every directory that can be served."""
-    pending = catalog.pending_deletions()
+    topic_ids = catalog.topic_ids()
+    finish_deletions(disk, data_dir, catalog, topic_ids)
     strays: dict[str, list[Found]] = {}
     for found in survey(disk, data_dir, topic_ids).strays:
-        if found.topic_id is not None and pending.get(found.topic) == found.topic_id:
-            name = suffixed_name(found.topic, found.partition, found.topic_id, Kind.DELETED)
-            disk.rename(found.path, os.path.join(data_dir, name))
-        else:
-            strays.setdefault(found.topic, []).append(found)
-    if pending:
-        disk.sync_directory(data_dir)
-        catalog.finish_deletions(pending)
+        strays.setdefault(found.topic, []).append(found)
     for topic, partitions in strays.items():
         _adopt(catalog, topic, partitions, node_id)
+
+
+def finish_deletions(disk: Disk, data_dir: str, catalog: Catalog, topic_ids: Mapping[str, bytes]) -> None:
+    """Renames what is left of deleted topics, so that it is collected. Another topic may have such a name by now."""
+    pending = catalog.pending_deletions()
+    if not pending:
+        return
+    id_of = {name: topic_id for topic_id, name in pending.items() if name not in topic_ids}
+    for found in survey(disk, data_dir, {}).strays:
+        topic_id = found.topic_id or id_of.get(found.topic)
+        if topic_id in pending:
+            name = suffixed_name(found.topic, found.partition, topic_id, Kind.DELETED)
+            disk.rename(found.path, os.path.join(data_dir, name))
+    disk.sync_directory(data_dir)
+    catalog.finish_deletions(pending)
 
 
 def _adopt(catalog: Catalog, topic: str, found: list[Found], node_id: int) -> None:
@@ -75,8 +74,11 @@ def _adopt(catalog: Catalog, topic: str, found: list[Found], node_id: int) -> No
         log.warning("%s is left alone: %s", found[0].path, error)
         return
     found.sort(key=lambda one: one.partition)
+    count = found[-1].partition + 1
+    if count > MOST_PARTITIONS and count > 2 * len(found):
+        log.warning("%s is left alone: there are not %d partitions beside it", found[-1].path, count)
+        return
     topic_id = next((one.topic_id for one in found if one.topic_id is not None), None) or new_topic_id()
     partition = PartitionImage(node_id, 0, (node_id,), (node_id,))
-    count = found[-1].partition + 1
     catalog.create_topics([TopicImage(topic, topic_id, (partition,) * count, {})])
     log.info("topic %s adopted from its directories: %d partitions, id %s", topic, count, uuid_text(topic_id))

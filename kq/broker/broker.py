@@ -11,16 +11,15 @@ directory; flushes and slow codecs have pools of their own.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import random
 import resource
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
 from kq.broker import adoption, maintenance
@@ -38,26 +37,27 @@ from kq.broker.handlers import (
     topics,
     versions,
 )
+from kq.broker.hosting import Hosting
 from kq.broker.injection import FaultyRouter
 from kq.broker.metrics import Metrics
 from kq.broker.parking import Parking
-from kq.broker.partition import Partition
 from kq.broker.partitions import Partitions
 from kq.broker.router import Router
 from kq.broker.server import Limits, Server
-from kq.broker.topics import Topics
+from kq.broker.topics import Topics, rebased
+from kq.broker.turn import Turn
 from kq.broker.upkeep import Upkeep
-from kq.config import TopicSettings, broker_settings, topic_settings
+from kq.config import broker_settings
 from kq.config.resolve import BrokerLayers
 from kq.coordination.layout import BrokerRegistration, Endpoint
 from kq.coordination.producer_ids import ProducerIds
 from kq.coordination.sqlite import SqliteStore
 from kq.engine.disk import OsDisk
-from kq.engine.settings import LogSettings
 from kq.engine.store import LogStore
-from kq.errors import KafkaError
+from kq.errors import Err, KafkaError
 from kq.machines.fetch_sessions import FetchSessions
-from kq.machines.image import ClusterImage, TopicImage
+from kq.machines.image import ClusterImage
+from kq.wire.primitives import uuid_text
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +99,8 @@ class Broker:
         self.partitions = Partitions()
         self.parking = Parking()
         self.flusher = Flusher(lambda partition: self.parking.complete(partition.synced()))
+        self.turn = Turn()
+        self.hosting = Hosting(self)
         self.fetch_sessions = FetchSessions(
             self.settings.max_incremental_fetch_session_cache_slots, random.Random(os.urandom(16))
         )
@@ -114,7 +116,8 @@ class Broker:
         self.ports: list[int] = []
         self.started_clean = True
         self._testing = options.testing
-        self._store: SqliteStore
+        self._storage = ExitStack()  # what is open of store and logs, closed in reverse in the metadata thread
+        self._stops_cleanly = False
         self._producer_ids: ProducerIds
         self._metadata_thread = ThreadPoolExecutor(1, thread_name_prefix="metadata")
 
@@ -124,7 +127,7 @@ class Broker:
 
     @property
     def max_unpacked_bytes(self) -> int:
-        """What the records of one batch may unfold to: a hundred times what a client may send, at least 64 MiB."""
+        """What the records of one batch may unfold to: as much as a whole request, at least 64 MiB."""
         return max(64 << 20, self.settings.socket_request_max_bytes)
 
     @property
@@ -132,53 +135,54 @@ class Broker:
         here = self.image.brokers[self.node_id]
         return f"[{here.host}]:{here.port}" if ":" in here.host else f"{here.host}:{here.port}"
 
-    async def in_metadata_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._metadata_thread, lambda: call(*args, **kwargs))
-
     # start
 
     async def start(self) -> None:
-        """Returns when clients are served; raises OSError, DirectoryInUse, ForeignDirectory or KafkaError."""
+        """Returns when clients are served; raises OSError, DirectoryInUse, ForeignDirectory or KafkaError, and leaves
+        nothing open then."""
         _raise_file_limit()
-        self.server = Server(
-            self.router.dispatch,
-            Limits(
-                max_request_bytes=self.settings.socket_request_max_bytes,
-                request_bytes_in_flight=self.settings.kq_request_bytes_in_flight,
-                max_connections=min(self.settings.max_connections, _file_limit() // 2),
-                max_connections_per_ip=self.settings.max_connections_per_ip,
-                idle_s=self.settings.connections_max_idle_ms / 1000,
-                receive_buffer_bytes=self.settings.socket_receive_buffer_bytes,
-                send_buffer_bytes=self.settings.socket_send_buffer_bytes,
-            ),
-        )
+        self.server = Server(self.router.dispatch, self._limits())
         try:
-            self.ports = [self.server.bind(one.host, one.port) for one in self.settings.listeners]
+            self.ports = [self.server.bind(one.name, one.host, one.port) for one in self.settings.listeners]
             await self.in_metadata_thread(self._open_storage)
+            await self._sync_what_was_recovered()
+            if isinstance(self.router, FaultyRouter) and self._testing is not None:
+                await self.router.listen(self._testing)
+            self.server.listen(self.settings.socket_listen_backlog_size)
         except BaseException:
-            self.server.close()
+            await self._end()
             raise
-        if isinstance(self.router, FaultyRouter) and self._testing is not None:
-            await self.router.listen(self._testing)
         maintenance.schedule(self)
         self.metrics.loop.start()
-        gc.collect()
-        gc.freeze()  # what was built so far stays for good: later collections need not look at it
-        gc.set_threshold(50_000, 20, 50)
-        self.server.listen(self.settings.socket_listen_backlog_size)
+
+    def _limits(self) -> Limits:
+        settings = self.settings
+        return Limits(
+            max_request_bytes=settings.socket_request_max_bytes,
+            request_bytes_in_flight=settings.kq_request_bytes_in_flight,
+            max_connections=min(settings.max_connections, _file_limit() // 2),
+            max_connections_per_ip=settings.max_connections_per_ip,
+            idle_s=settings.connections_max_idle_ms / 1000,
+            receive_buffer_bytes=settings.socket_receive_buffer_bytes,
+            send_buffer_bytes=settings.socket_send_buffer_bytes,
+        )
 
     def _open_storage(self) -> None:
         self.disk = OsDisk(self.settings.kq_max_open_files)
-        self.disk.make_directory(self.data_dir)
-        self._store = SqliteStore(os.path.join(self.data_dir, METADATA_FILE))
-        self.catalog = Catalog(self._store)
-        self._producer_ids = ProducerIds(self._store, self.node_id, random.Random(os.urandom(16)))
-        cluster_id = self.catalog.cluster_id(adoption.cluster_id_of(self.disk, self.data_dir))
-        self.logs = LogStore.open(self.disk, self.data_dir, node_id=self.node_id, cluster_id=cluster_id)
-        adoption.settle(self.disk, self.data_dir, self.catalog, self.catalog.topic_ids(), self.node_id)
+        self.logs = LogStore.open(self.disk, self.data_dir, node_id=self.node_id, cluster_id=self._open_metadata)
+        self._storage.callback(lambda: self.logs.close(clean=self._stops_cleanly))
+        adoption.settle(self.disk, self.data_dir, self.catalog, self.node_id)
         self.image = self.catalog.read(self.node_id)
         self._set_layers()
         self._load()
+
+    def _open_metadata(self, known_cluster_id: str | None) -> str:
+        """The cluster's id; called when the data directory is locked, and told what it says itself."""
+        store = SqliteStore(os.path.join(self.data_dir, METADATA_FILE))
+        self._storage.callback(store.close)
+        self.catalog = Catalog(store)
+        self._producer_ids = ProducerIds(store, self.node_id, random.Random(os.urandom(16)))
+        return self.catalog.cluster_id(known_cluster_id or uuid_text(adoption.new_topic_id()))
 
     def _registration(self) -> BrokerRegistration:
         endpoints = tuple(
@@ -191,7 +195,7 @@ class Broker:
 
     def _load(self) -> None:
         report = self.logs.load(
-            lambda name: self.log_settings(self.image.topics[name]),
+            lambda name: self.hosting.log_settings(self.hosting.topic_settings(self.image.topics[name])),
             {topic.name: topic.id for topic in self.image.topics.values()},
             now_ms=self.now_ms(),
             workers=self.settings.num_recovery_threads_per_data_dir,
@@ -200,111 +204,84 @@ class Broker:
         self.started_clean = report.was_clean or report.scanned == 0
         log_epochs = {(one.topic, one.partition): one.leader_epoch for one in self.logs.logs()}
         self.image = self.catalog.start(self.image, self.node_id, self._registration(), log_epochs)
-        for topic in self.image.topics.values():
-            self.partitions.put(topic.name, topic.id, self.open_partitions(topic, 0))
+        topics = list(self.image.topics.values())
+        opened = self.hosting.open((topic, range(len(topic.partitions))) for topic in topics)
+        for topic, slots in zip(topics, opened, strict=True):
+            self.partitions.put(topic.name, topic.id, slots)
         self._producer_ids.raise_above(self.logs.highest_producer_id())
 
-    # logs
-
-    def topic_settings(self, topic: TopicImage) -> TopicSettings:
-        return topic_settings(topic.settings, self.layers.merged())
-
-    def log_settings(self, topic: TopicImage) -> LogSettings:
-        settings = self.topic_settings(topic)
-        return LogSettings(
-            segment_bytes=settings.segment_bytes,
-            segment_ms=settings.segment_ms,
-            index_interval_bytes=settings.index_interval_bytes,
-            index_max_bytes=settings.segment_index_bytes,
-            retention_ms=settings.retention_ms,
-            retention_bytes=settings.retention_bytes,
-            flush_messages=settings.flush_messages,
-            flush_ms=settings.flush_ms,
-            file_delete_delay_ms=settings.file_delete_delay_ms,
-            compact="compact" in settings.cleanup_policy,
-            delete="delete" in settings.cleanup_policy,
-            producer_expiry_ms=self.settings.producer_id_expiration_ms,
-            fsync_before_ack=settings.fsync_before_ack,
-        )
-
-    def open_partitions(self, topic: TopicImage, first: int) -> list[Partition | None]:
-        """Those from `first` on, their logs made where there are none; None for one whose log cannot be used."""
-        settings, log_settings = self.topic_settings(topic), self.log_settings(topic)
-        wanted = [(topic.name, index) for index in range(first, len(topic.partitions))]
-        slots: list[Partition | None] = []
-        self._make_missing(wanted, topic.id, log_settings)
-        for name, index in wanted:
-            found = self.logs.get(name, index)
-            if found is None:
-                slots.append(None)
-                continue
-            found.start_epoch(topic.partitions[index].leader_epoch)
-            found.configure(_jittered(log_settings, settings))
-            slots.append(Partition(topic, index, found, settings, self.parking.waits))
-        return slots
-
-    def _make_missing(self, wanted: Sequence[tuple[str, int]], topic_id: bytes, settings: LogSettings) -> None:
-        with self.logs.one_sync():
-            for name, index in wanted:
-                if self.logs.get(name, index) is None and self.logs.refusal(name, index) is None:
-                    try:
-                        self.logs.create(name, index, topic_id, settings, now_ms=self.now_ms())
-                    except KafkaError as error:
-                        log.error("%s:%d has no log: %s", name, index, error)
-
-    def remove_logs(self, topic: str, count: int) -> None:
-        with self.logs.one_sync():
-            for index in range(count):
-                self.logs.delete(topic, index, self.now_ms())
+    async def _sync_what_was_recovered(self) -> None:
+        """Before clients are served: with fsync before ack a killed broker's last writes are readable once they are on
+        stable storage, and what was readable before the kill is so again at once. A failure is logged; the partition
+        shows what is known to be safe."""
+        behind = [p for p in self.partitions if p.high_watermark < p.log.log_end_offset]
+        await asyncio.gather(*(self.flusher.sync(p, p.log.log_end_offset) for p in behind), return_exceptions=True)
 
     # settings
 
-    def configure_topic(self, topic: TopicImage) -> None:
-        """Lets the partitions of a topic go by what is set now."""
-        settings, log_settings = self.topic_settings(topic), self.log_settings(topic)
-        for partition in self.partitions.of_topic(topic.name):
-            if partition is not None:
-                partition.configure(settings)
-                partition.log.configure(_jittered(log_settings, settings))
-
     async def set_dynamic_settings(self, node_id: int | None, settings: Mapping[str, str]) -> None:
-        """Of this broker, or (None) of all."""
+        """Of this broker, or (None) of all, as worked out from those that hold at this moment."""
+        base = self.image.broker_settings.get(node_id, {})
+        await self.turn.take(self._set_dynamic_settings, node_id, base, settings)
+
+    async def _set_dynamic_settings(
+        self, node_id: int | None, base: Mapping[str, str], settings: Mapping[str, str]
+    ) -> None:
+        settings = rebased(settings, base, self.image.broker_settings.get(node_id, {}))
+        image = self.image.with_broker_settings(node_id, settings)
+        broker_settings(self._layers_of(image).merged())  # refused before it is kept: no broker would start with it
         await self.in_metadata_thread(self.catalog.set_broker_settings, node_id, settings)
-        self.image = self.image.with_broker_settings(node_id, settings)
+        self.image = image
         self._set_layers()
         for topic in self.image.topics.values():
-            self.configure_topic(topic)
+            self.hosting.configure(topic)
 
     def _set_layers(self) -> None:
-        dynamic = self.image.broker_settings
-        self.layers = BrokerLayers(dynamic.get(self.node_id, {}), dynamic.get(None, {}), self.layers.static)
+        self.layers = self._layers_of(self.image)
         self.settings = broker_settings(self.layers.merged())
+
+    def _layers_of(self, image: ClusterImage) -> BrokerLayers:
+        dynamic = image.broker_settings
+        return BrokerLayers(dynamic.get(self.node_id, {}), dynamic.get(None, {}), self.layers.static)
+
+    # for handlers
+
+    async def in_metadata_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._metadata_thread, lambda: call(*args, **kwargs))
 
     async def next_producer_id(self) -> int:
         return await self.in_metadata_thread(self._producer_ids.next_id)
 
+    async def checkpoint(self) -> None:
+        """Log starts and recovery points are safe when this returns; KafkaError(KAFKA_STORAGE_ERROR) if not."""
+        try:
+            await self.in_metadata_thread(self.logs.checkpoint)
+        except OSError as error:
+            raise KafkaError(
+                Err.KAFKA_STORAGE_ERROR, f"Could not write the checkpoints in {self.data_dir}: {error.strerror}."
+            ) from error
+
     # stop
 
     async def stop(self) -> None:
-        """Syncs and closes everything; afterwards the directory counts as cleanly stopped."""
+        """Lets changes end, syncs and closes everything; afterwards the directory counts as cleanly stopped.
+        KafkaError(KAFKA_STORAGE_ERROR) if it does not, because a log could not be closed: all is let go of even so."""
+        self._stops_cleanly = True
+        await self._end()
+
+    async def _end(self) -> None:
         self.server.close()
+        if isinstance(self.router, FaultyRouter):
+            self.router.close()
         await self.upkeep.stop()
+        await self.topics.close()
+        await self.turn.close()
         self.metrics.loop.stop()
         await self.flusher.close()
-        await self.in_metadata_thread(self._close_storage)
-        self._metadata_thread.shutdown()
-
-    def _close_storage(self) -> None:
-        self.logs.close(clean=True)
-        self._store.close()
-
-
-def _jittered(log_settings: LogSettings, settings: TopicSettings) -> LogSettings:
-    """segment.jitter.ms: each partition's segments end a little earlier, by a time of its own."""
-    jitter_ms = min(settings.segment_jitter_ms, settings.segment_ms)
-    if not jitter_ms:
-        return log_settings
-    return replace(log_settings, segment_ms=settings.segment_ms - random.randrange(jitter_ms))
+        try:
+            await self.in_metadata_thread(self._storage.close)
+        finally:
+            self._metadata_thread.shutdown()
 
 
 def _report_progress() -> Callable[[int, int], None]:

@@ -2,8 +2,11 @@
 
 Every method is one transaction; it may wait for a commit, so the broker calls them in its metadata thread. Nodes are
 laid out as in Kafka's ZooKeeper mode (`coordination.layout`). A topic that is being deleted leaves
-`/admin/delete_topics/NAME` with its id until its directories are gone, so that a crash in between cannot bring it
-back.
+`/admin/delete_topics/ID` with its name until its directories are gone, so that a crash in between cannot bring it
+back. (Kafka has its name there, which another topic may have by then.)
+
+A transaction that fails raises KafkaError: of `Unavailable` nobody knows whether it happened before the store is read
+again (`coordination.store`, rule 6).
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from dataclasses import replace
 from kq.coordination import layout
 from kq.coordination.layout import BrokerRegistration, PartitionState, TopicAssignment
 from kq.coordination.store import Conflict, Create, Delete, Node, Op, Set, Store
+from kq.errors import Err, KafkaError
 from kq.machines.image import BrokerImage, ClusterImage, PartitionImage, TopicImage
 
 DELETIONS = "/admin/delete_topics"
@@ -28,7 +32,7 @@ class Catalog:
         """The cluster's id; `fresh` becomes it where there is none yet."""
         node = self._store.get(layout.CLUSTER_ID)
         if node is None:
-            self._store.transact([Create(layout.CLUSTER_ID, layout.encode_cluster_id(fresh))])
+            self._transact([Create(layout.CLUSTER_ID, layout.encode_cluster_id(fresh))])
             return fresh
         return layout.decode_cluster_id(node.data)
 
@@ -60,10 +64,8 @@ class Catalog:
                     ops.append(Set(layout.state_path(name, index), _state(partition)))
                 partitions.append(partition)
             topics[name] = replace(topic, partitions=tuple(partitions))
-        self._store.transact(ops)
-        plain = registration.endpoints[0]
-        here = BrokerImage(node_id, plain.host, plain.port, registration.rack)
-        return replace(image, brokers={**image.brokers, node_id: here}, topics=topics)
+        self._transact(ops)
+        return replace(image, brokers={**image.brokers, node_id: _broker(node_id, registration)}, topics=topics)
 
     def create_topics(self, topics: Sequence[TopicImage]) -> None:
         ops: list[Op] = []
@@ -72,11 +74,11 @@ class Catalog:
             ops += self._new_states(topic, 0)
             if topic.settings:
                 ops.append(Create(layout.topic_settings_path(topic.name), layout.encode_settings(topic.settings)))
-        self._store.transact(ops)
+        self._transact(ops)
 
     def add_partitions(self, before: TopicImage, after: TopicImage) -> None:
         assignment: Op = Set(layout.topic_path(after.name), _assignment(after))
-        self._store.transact([assignment, *self._new_states(after, len(before.partitions))])
+        self._transact([assignment, *self._new_states(after, len(before.partitions))])
 
     def _new_states(self, topic: TopicImage, first: int) -> Iterable[Op]:
         for index in range(first, len(topic.partitions)):
@@ -85,7 +87,7 @@ class Catalog:
     def delete_topics(self, topics: Sequence[TopicImage]) -> None:
         ops: list[Op] = []
         for topic in topics:
-            ops.append(Create(f"{DELETIONS}/{topic.name}", layout.topic_id_text(topic.id).encode()))
+            ops.append(Create(_deletion_path(topic.id), topic.name.encode()))
             path = layout.topic_path(topic.name)
             for index in range(len(topic.partitions)):
                 ops.append(Delete(layout.state_path(topic.name, index)))
@@ -93,20 +95,20 @@ class Catalog:
             ops += [Delete(f"{path}/partitions"), Delete(path)]
             if self._store.get(layout.topic_settings_path(topic.name)) is not None:
                 ops.append(Delete(layout.topic_settings_path(topic.name)))
-        self._store.transact(ops)
+        self._transact(ops)
 
-    def pending_deletions(self) -> dict[str, bytes]:
-        """Topics, by name, with the id that they had, whose directories may still be there."""
-        nodes = self._store.tree(DELETIONS)
+    def pending_deletions(self) -> dict[bytes, str]:
+        """Topics, by id, with the name that they had, whose directories may still be there."""
         prefix = DELETIONS + "/"
         return {
-            path.removeprefix(prefix): layout.topic_id_bytes(node.data.decode())
-            for path, node in nodes.items()
+            layout.topic_id_bytes(path.removeprefix(prefix)): node.data.decode()
+            for path, node in self._store.tree(DELETIONS).items()
             if path.startswith(prefix)
         }
 
-    def finish_deletions(self, names: Iterable[str]) -> None:
-        self._store.transact([Delete(f"{DELETIONS}/{name}") for name in names])
+    def finish_deletions(self, topic_ids: Iterable[bytes]) -> None:
+        """Nothing is left of these topics."""
+        self._transact([Delete(_deletion_path(topic_id)) for topic_id in topic_ids])
 
     def set_topic_settings(self, topic: TopicImage) -> None:
         self._put_settings(layout.topic_settings_path(topic.name), topic.settings)
@@ -115,11 +117,22 @@ class Catalog:
         self._put_settings(layout.broker_settings_path(node_id), settings)
 
     def _put_settings(self, path: str, settings: Mapping[str, str]) -> None:
+        node = self._store.get(path)
         data = layout.encode_settings(settings)
+        self._transact([Create(path, data) if node is None else Set(path, data, node.version)])
+
+    def _transact(self, ops: Sequence[Op]) -> None:
         try:
-            self._store.transact([Set(path, data)])
-        except Conflict:
-            self._store.transact([Create(path, data)])
+            self._store.transact(ops)
+        except Conflict as conflict:
+            raise KafkaError(
+                Err.UNKNOWN_SERVER_ERROR,
+                f"the metadata is not as this broker knows it ({conflict}); a restart reads it again",
+            ) from conflict
+
+
+def _deletion_path(topic_id: bytes) -> str:
+    return f"{DELETIONS}/{layout.topic_id_text(topic_id)}"
 
 
 def _put(nodes: Mapping[str, Node], path: str, data: bytes) -> Op:
@@ -135,30 +148,29 @@ def _state(partition: PartitionImage) -> bytes:
 
 
 def _image(nodes: Mapping[str, Node], node_id: int) -> ClusterImage:
-    topics = {}
+    topics = []
     for name in _names(nodes, layout.TOPICS):
         assignment = TopicAssignment.decode(nodes[layout.topic_path(name)].data)
         settings = nodes.get(layout.topic_settings_path(name))
-        topics[name] = TopicImage(
+        topic = TopicImage(
             name,
             assignment.topic_id,
             tuple(_partition(nodes, name, i, assignment.replicas[i]) for i in range(len(assignment.replicas))),
             layout.decode_settings(settings.data) if settings else {},
         )
-    brokers = {int(name): _broker(int(name), nodes) for name in _names(nodes, layout.BROKER_IDS)}
+        topics.append(topic)
+    brokers = {
+        int(name): _broker(int(name), BrokerRegistration.decode(nodes[layout.broker_path(int(name))].data))
+        for name in _names(nodes, layout.BROKER_IDS)
+    }
     dynamic = {
         node: layout.decode_settings(nodes[path].data)
         for node in (None, *brokers)
         if (path := layout.broker_settings_path(node)) in nodes
     }
-    return ClusterImage(
-        layout.decode_cluster_id(nodes[layout.CLUSTER_ID].data),
-        node_id,
-        brokers,
-        topics,
-        {topic.id: name for name, topic in topics.items()},
-        dynamic,
-    )
+    cluster_id = layout.decode_cluster_id(nodes[layout.CLUSTER_ID].data)
+    image = ClusterImage(cluster_id, controller_id=node_id, brokers=brokers, broker_settings=dynamic)
+    return image.with_topics(*topics)
 
 
 def _names(nodes: Mapping[str, Node], parent: str) -> list[str]:
@@ -166,10 +178,10 @@ def _names(nodes: Mapping[str, Node], parent: str) -> list[str]:
     return [path[len(prefix) :] for path in nodes if path.startswith(prefix) and "/" not in path[len(prefix) :]]
 
 
-def _broker(node_id: int, nodes: Mapping[str, Node]) -> BrokerImage:
-    registration = BrokerRegistration.decode(nodes[layout.broker_path(node_id)].data)
-    endpoint = registration.endpoints[0]
-    return BrokerImage(node_id, endpoint.host, endpoint.port, registration.rack)
+def _broker(node_id: int, registration: BrokerRegistration) -> BrokerImage:
+    first = registration.endpoints[0]
+    by_listener = {one.listener: (one.host, one.port) for one in registration.endpoints}
+    return BrokerImage(node_id, first.host, first.port, registration.rack, by_listener)
 
 
 def _partition(nodes: Mapping[str, Node], topic: str, index: int, replicas: tuple[int, ...]) -> PartitionImage:

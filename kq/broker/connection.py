@@ -64,7 +64,7 @@ class Connection:
         "session",
     )
 
-    def __init__(self, server: Server, sock: socket.socket, ip: str, port: int) -> None:
+    def __init__(self, server: Server, sock: socket.socket, ip: str, port: int, listener: str) -> None:
         self._server = server
         self._loop = server.loop
         self._sock = sock
@@ -84,7 +84,7 @@ class Connection:
         self.active_at = self._loop.time()
         self.frame_began_at: float | None = None  # when the first byte of a request came of which more is to come
         self.ip = ip
-        self.session = Session(f"{ip}:{port}")
+        self.session = Session(f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}", listener)
         self.resume_reading()
 
     # in

@@ -28,8 +28,8 @@ class Flusher:
             await asyncio.shield(self._begin(partition))
 
     def sync_soon(self, partition: Partition) -> None:
-        """The same for what is there now, with nobody waiting for it; a failure is logged."""
-        self._begin(partition).add_done_callback(_log_failure)
+        """The same for what is there now, with nobody waiting for it."""
+        self._begin(partition)
 
     async def drain(self, partition: Partition) -> None:
         """Waits until no flush of the partition is under way; whether it succeeds does not matter any more."""
@@ -41,6 +41,7 @@ class Flusher:
         running = self._running.get(partition)
         if running is None:
             running = self._running[partition] = self._loop.create_task(self._flush(partition))
+            running.add_done_callback(_log_failure)  # whoever waits may have gone
         return running
 
     async def _flush(self, partition: Partition) -> None:
@@ -63,3 +64,5 @@ def _log_failure(done: asyncio.Task[None]) -> None:
     error = None if done.cancelled() else done.exception()
     if isinstance(error, KafkaError):
         log.error("a flush failed: %s", error)
+    elif error is not None:
+        log.error("a flush failed in a way it must not", exc_info=error)

@@ -5,16 +5,17 @@ over a unix socket at PATH: one JSON line asks,
 
     {"api": "Produce", "error": "NOT_ENOUGH_REPLICAS", "delay_s": 0.0, "drop": false, "times": 1, "topic": null}
 
-and one answers, `{}` or `{"error": "why not"}`. `api` is a name or a key. With a topic only requests that name it
-count. Orders are used up in the order in which they were given. An error replaces the work: nothing is written,
-nothing is read.
+and one answers, `{}` or `{"error": "why not"}`. `api` is a name or a key of an API that kq serves: an order that nobody
+could meet would make a test pass for nothing. With a topic only requests that name it count. Orders are used up in the
+order in which they were given. An error replaces the work: nothing is written, nothing is read, and a Produce with
+acks=0 finds its connection closed, as it does when the work itself fails.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,6 @@ from kq.broker.refusal import refusal
 from kq.broker.router import Answer, Call, Handler, Router
 from kq.errors import Err
 from kq.wire.api import Api
-from kq.wire.apis import API
 
 if TYPE_CHECKING:
     from kq.broker.broker import Broker
@@ -56,6 +56,7 @@ class FaultyRouter(Router):
     def __init__(self, broker: Broker, handlers: Mapping[Api, Handler], metrics: Metrics) -> None:
         super().__init__(broker, handlers, metrics)
         self._orders: list[Order] = []
+        self._server: asyncio.Server | None = None
 
     def handle(self, handler: Handler, call: Call) -> Answer:
         order = self._take(call)
@@ -65,6 +66,10 @@ class FaultyRouter(Router):
 
     async def listen(self, path: str) -> None:
         self._server = await asyncio.start_unix_server(self._on_connection, path)
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
 
     def _take(self, call: Call) -> Order | None:
         order = next((o for o in self._orders if o.covers(call, self._broker.image.topic_names)), None)
@@ -85,7 +90,7 @@ class FaultyRouter(Router):
         return await answer if hasattr(answer, "__await__") else answer
 
     async def _on_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
+        with suppress(ConnectionError, ValueError):  # a line that never ends
             while line := await reader.readline():
                 writer.write(json.dumps(self._on_order(line)).encode() + b"\n")
                 await writer.drain()
@@ -93,25 +98,25 @@ class FaultyRouter(Router):
 
     def _on_order(self, line: bytes) -> dict[str, str]:
         try:
-            self._orders.append(_parse(json.loads(line)))
-        except (ValueError, TypeError, KeyError) as error:
+            self._orders.append(_parse(json.loads(line), self.apis))
+        except (ValueError, TypeError) as error:
             return {"error": str(error)}
         return {}
 
 
-def _parse(order: Any) -> Order:
-    wanted = order["api"]
-    api = next((api for api in API.values() if wanted in (api.key, api.name)), None)
+def _parse(order: Any, apis: Iterable[Api]) -> Order:
+    """Raises ValueError or TypeError with a sentence."""
+    if not isinstance(order, dict):
+        raise ValueError("an order is a JSON object")
+    wanted, error, topic = order.get("api"), order.get("error"), order.get("topic")
+    api = next((api for api in apis if wanted in (api.key, api.name)), None)
     if api is None:
-        raise ValueError(f"no API is called {wanted!r}; names are Kafka's: Produce, Fetch, Metadata, …")
-    error = order.get("error")
-    if error is not None and error not in Err.__members__:
+        raise ValueError(f"kq serves no API called {wanted!r}; names are Kafka's: Produce, Fetch, Metadata, …")
+    if error is not None and (error not in Err.__members__ or error == "NONE"):
         raise ValueError(f"no error is called {error!r}; names are Kafka's: NOT_ENOUGH_REPLICAS, …")
-    return Order(
-        api,
-        None if error is None else Err[error],
-        float(order.get("delay_s") or 0.0),
-        bool(order.get("drop")),
-        int(order.get("times") or 1),
-        order.get("topic"),
-    )
+    if not isinstance(topic, str | None):
+        raise ValueError(f"a topic's name is a text, not {topic!r}")
+    times, delay_s = int(order.get("times", 1)), float(order.get("delay_s") or 0.0)
+    if times < 1 or not 0 <= delay_s < float("inf"):
+        raise ValueError("an order is met at least once, and a delay is not negative")
+    return Order(api, None if error is None else Err[error], delay_s, bool(order.get("drop")), times, topic)

@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 SWEEP_S = 1.0
 COLLECT_S = 1.0
+CATCH_UP_S = 5.0
 EXPIRE_PRODUCERS_S = 600.0  # producer.id.expiration.check.interval.ms
 SLICE = 200  # partitions handled before others have their turn on the loop
 
@@ -31,6 +32,7 @@ def schedule(broker: Broker) -> None:
     broker.upkeep.every(checkpoint_ms / 1000, jobs.write_checkpoints)
     broker.upkeep.every(EXPIRE_PRODUCERS_S, jobs.expire_producers)
     broker.upkeep.every(settings.log_flush_scheduler_interval_ms / 1000, jobs.flush_what_is_due)
+    broker.upkeep.every(CATCH_UP_S, jobs.catch_up)
 
 
 class _Jobs:
@@ -50,7 +52,7 @@ class _Jobs:
                 continue
             if gone:
                 log.info("%s: %d segments deleted by retention", partition, len(gone))
-            if number % SLICE == 0:
+            if gone or number % SLICE == 0:
                 await asyncio.sleep(0)
 
     async def collect_deleted(self) -> None:
@@ -58,7 +60,10 @@ class _Jobs:
         await broker.in_metadata_thread(broker.logs.collect, broker.now_ms())
 
     async def write_checkpoints(self) -> None:
-        await self._broker.in_metadata_thread(self._broker.logs.checkpoint)
+        await self._broker.checkpoint()
+
+    async def catch_up(self) -> None:
+        await self._broker.topics.catch_up()
 
     async def expire_producers(self) -> None:
         for number, partition in enumerate(self._broker.partitions, 1):

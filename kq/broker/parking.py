@@ -18,16 +18,15 @@ class Parking:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = 0
 
-    async def park(self, partitions: Iterable[Partition], *, missing_bytes: int, timeout_ms: int) -> None:
-        """Returns when `missing_bytes` have come to these partitions, something else moved there, or time is up."""
+    def park(self, partitions: Iterable[Partition], *, missing_bytes: int, timeout_ms: int) -> Waiting:
+        """Done when `missing_bytes` have come to these partitions from now on (not from when somebody awaits it),
+        something else moved there, or time is up. Cancelling it forgets it."""
         waiting: Waiting = self._loop.create_future()
         deadline_ms = self._now_ms() + timeout_ms
         ticket = self.waits.park(partitions, missing_bytes=missing_bytes, deadline_ms=deadline_ms, payload=waiting)
+        waiting.add_done_callback(lambda _: self.waits.cancel(ticket))
         self._set_timer()
-        try:
-            await waiting
-        finally:
-            self.waits.cancel(ticket)
+        return waiting
 
     def complete(self, tickets: Iterable[Ticket[Partition, Waiting]]) -> None:
         for ticket in tickets:

@@ -51,8 +51,8 @@ class Partition:
         self.log = log
         self.is_internal = topic.is_internal
         self._waits = waits
-        self._advance(log.log_end_offset)
         self.configure(settings)
+        self._advance(log.recovery_point if self.syncs_before_ack else log.log_end_offset)
 
     def configure(self, settings: TopicSettings) -> None:
         self.settings = settings

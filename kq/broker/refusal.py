@@ -1,15 +1,26 @@
-"""A response that says one error everywhere, made from the request alone (`AbstractRequest.getErrorResponse`)."""
+"""A response that says one error everywhere, made from the request alone (`AbstractRequest.getErrorResponse`).
+
+For requests that no handler can answer any more, and for the faults that tests order. Whatever holds no error says
+"unknown" as Kafka does: -1, null, or nothing.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kq.broker.router import Call
+from kq.broker.connection import Disconnect
 from kq.errors import Err
+from kq.wire.apis.produce import PRODUCE
+
+if TYPE_CHECKING:
+    from kq.broker.router import Call
 
 
 def refusal(call: Call, code: Err) -> Any:
-    """The error in every place the response has for it: at the top, and in an item for each item of the request."""
+    """The error in every place the response has for it: at the top, and in an item for each item of the request.
+    Disconnect where the client expects no response."""
+    if call.api is PRODUCE and call.body.acks == 0:
+        raise Disconnect(f"acks=0, and the answer would be {code.name}")
     return _fill(call.api.Response, call.api.Response, call.body, code)
 
 
@@ -20,18 +31,25 @@ _ITEM_LISTS = {
     "coordinators": ("Coordinator", ("coordinator_keys",)),
 }
 _SAME = ("name", "topic_id", "index", "resource_type", "resource_name", "key")
+_UNKNOWN = {
+    "base_offset": -1,
+    "error_message": None,
+    "high_watermark": -1,
+    "last_stable_offset": -1,
+    "low_watermark": -1,
+    "next_cursor": None,
+    "node_id": -1,
+    "port": -1,
+    "producer_epoch": -1,
+    "records": b"",
+}
 
 
 def _fill(make: Any, cls: Any, asked: Any, code: Err) -> Any:
-    answer = cls()
     slots = cls.__slots__
+    answer = cls(**{name: value for name, value in _UNKNOWN.items() if name in slots})
     if "error_code" in slots:
         answer.error_code = code
-    for name in ("error_message", "records"):
-        if name in slots:
-            setattr(answer, name, None)
-    if "base_offset" in slots:
-        answer.base_offset = -1
     if isinstance(asked, int | str):  # a list of bare partitions, names or keys
         setattr(answer, next(name for name in _SAME if name in slots), asked)
         return answer

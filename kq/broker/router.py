@@ -7,6 +7,8 @@ Rules (PROTOCOL.md, measured on 4.3.1)
 1. An unknown key, or a version out of range: the connection is closed without an answer.
 2. Except ApiVersions: an unknown version of it is answered in the form of v0 with UNSUPPORTED_VERSION.
 3. A body that does not decode closes the connection.
+4. A KafkaError that no handler has answered is answered here, in every place of the response; any other exception is a
+   defect of kq, logged with its traceback, and closes the connection: what was done is not known then.
 """
 
 from __future__ import annotations
@@ -18,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 from kq.broker.connection import Disconnect, Parts, Reply
 from kq.broker.metrics import Metrics
+from kq.broker.refusal import refusal
 from kq.broker.session import Session
-from kq.errors import Err
+from kq.errors import Err, KafkaError
 from kq.wire.api import Api
 from kq.wire.apis.versions import API_VERSIONS
 from kq.wire.errors import ProtocolError
@@ -67,9 +70,12 @@ class Router:
             raise Disconnect(f"{api.name} v{version} is not served")
         session.client_id = head.client_id or ""
         call = Call(session, api, version, api.decode_request(version, frame, head.body_pos))
-        answer = self.handle(handler, call)
+        try:
+            answer = self.handle(handler, call)
+        except KafkaError as error:
+            answer = refusal(call, error.code)
         if hasattr(answer, "__await__"):
-            return self._later(api, version, head.correlation_id, answer, stats.add, began)
+            return self._later(call, head.correlation_id, answer, stats.add, began)
         stats.add(perf_counter() - began)
         return _encoded(api, version, head.correlation_id, answer)
 
@@ -77,17 +83,14 @@ class Router:
         return handler(self._broker, call)
 
     async def _later(
-        self,
-        api: Api,
-        version: int,
-        correlation_id: int,
-        answer: Awaitable[Any],
-        add: Callable[[float], None],
-        began: float,
+        self, call: Call, correlation_id: int, answer: Awaitable[Any], add: Callable[[float], None], began: float
     ) -> Parts | None:
-        message = await answer
+        try:
+            message = await answer
+        except KafkaError as error:
+            message = refusal(call, error.code)
         add(perf_counter() - began)
-        return _encoded(api, version, correlation_id, message)
+        return _encoded(call.api, call.version, correlation_id, message)
 
     def _unknown_version(self, correlation_id: int) -> Parts:
         own = API_VERSIONS.Response.ApiKey(

@@ -15,10 +15,12 @@ When connections run out, one that never sent a request gives way to the newcome
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from kq.broker.connection import Connection, Dispatch
@@ -27,6 +29,7 @@ from kq.wire.frame import SCRATCH_SIZE
 log = logging.getLogger(__name__)
 
 STALLED_S = 10.0
+ACCEPT_PAUSE_S = 0.5  # a listener that cannot accept stays readable: without a pause the loop would do nothing else
 SMALL_BYTES = 64 << 10  # a connection that holds less is never paused for the budget
 
 
@@ -53,28 +56,35 @@ class Server:
         self._from_ip: Counter[str] = Counter()
         self._silent: dict[Connection, None] = {}  # in the order in which they came
         self._paused: dict[Connection, None] = {}  # for the budget
-        self._listeners: list[socket.socket] = []
+        self._listeners: dict[socket.socket, str] = {}  # and their names
 
-    def bind(self, host: str, port: int) -> int:
+    def bind(self, listener: str, host: str, port: int) -> int:
         """Takes the address and returns its port; nobody is heard before `listen`. OSError when it is not to be had."""
-        family, _, _, _, address = socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(address)
-        except OSError:
-            sock.close()
-            raise
+        with _naming(host, port):
+            found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+            found.sort(key=lambda one: one[0] != socket.AF_INET)  # as Java does: localhost is 127.0.0.1
+            family, _, _, _, address = found[0]
+            sock = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                sock.bind(address)
+            except OSError:
+                sock.close()
+                raise
         sock.setblocking(False)
-        self._listeners.append(sock)
+        self._listeners[sock] = listener
         return int(sock.getsockname()[1])
 
     def listen(self, backlog: int) -> None:
+        """OSError when another process has begun to listen there since `bind`."""
         for sock in self._listeners:
-            sock.listen(backlog)
-            self.loop.add_reader(sock.fileno(), self._on_connect, sock)
+            with _naming(*sock.getsockname()[:2]):
+                sock.listen(backlog)
+            self._accept_from(sock)
+
+    def _accept_from(self, listener: socket.socket) -> None:
+        if listener in self._listeners:
+            self.loop.add_reader(listener.fileno(), self._on_connect, listener)
 
     def _on_connect(self, listener: socket.socket) -> None:
         for _ in range(64):
@@ -85,16 +95,18 @@ class Server:
             except ConnectionAbortedError:  # it went before its turn; macOS says so here
                 continue
             except OSError as error:  # out of files: what is there goes on, and one that never spoke gives way
-                log.warning("cannot accept a connection: %s", error.strerror)
+                log.warning("cannot accept connections for a moment: %s", error.strerror)
                 self._make_room()
+                self.loop.remove_reader(listener.fileno())
+                self.loop.call_later(ACCEPT_PAUSE_S, self._accept_from, listener)
                 return
             if not self._has_room(address[0]):
                 self.refused += 1
                 sock.close()
                 continue
-            self._welcome(sock, address)
+            self._welcome(sock, address, self._listeners[listener])
 
-    def _welcome(self, sock: socket.socket, address: tuple[str, int]) -> None:
+    def _welcome(self, sock: socket.socket, address: tuple[str, int], listener: str) -> None:
         limits = self.limits
         sock.setblocking(False)
         for level, option, value in (
@@ -107,7 +119,7 @@ class Server:
             if value >= 0:
                 with suppress(OSError):
                     sock.setsockopt(level, option, value)
-        connection = Connection(self, sock, address[0], address[1])
+        connection = Connection(self, sock, address[0], address[1], listener)
         self.connections[connection] = None
         self._silent[connection] = None
         self._from_ip[connection.ip] += 1
@@ -181,6 +193,20 @@ class Server:
         for sock in self._listeners:
             self.loop.remove_reader(sock.fileno())
             sock.close()
-        self._listeners.clear()
+        self._listeners.clear()  # an accept that is paused finds nothing to resume
         for connection in list(self.connections):
             connection.close("the broker stops")
+
+
+@contextmanager
+def _naming(host: str, port: int) -> Iterator[None]:
+    """Errors about an address say which one it is."""
+    address = f"[{host}]:{port}" if ":" in host else f"{host or '*'}:{port}"
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            reason = f"{address} is in use by another program: name another address, or port 0 for a free one"
+        else:
+            reason = f"cannot listen on {address}: {error.strerror}"
+        raise OSError(error.errno, reason) from error

@@ -37,13 +37,22 @@ class StatusServer:
         self._socket = socket.create_server((host or "127.0.0.1", port), family=_family(host))
         name, port = self._socket.getsockname()[:2]
         self.url = f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+        self._is_stopped = False
         self._stop: Callable[[], None] = self._socket.close
 
     def start(self) -> None:
-        threading.Thread(target=self._serve, name="status", daemon=True).start()
+        threading.Thread(target=self._run, name="status", daemon=True).start()
 
     def stop(self) -> None:
+        self._is_stopped = True
         self._stop()
+
+    def _run(self) -> None:
+        try:
+            self._serve()
+        except (OSError, ValueError):
+            if not self._is_stopped:  # it was stopped before it had begun: its socket is gone
+                raise
 
     def _serve(self) -> None:
         from socketserver import ThreadingMixIn

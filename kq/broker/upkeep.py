@@ -1,6 +1,7 @@
 """What the broker does without being asked: a handful of jobs, each with its interval, none of them per partition.
 
-A job that fails is logged and tried again at its next turn; it never takes the broker down.
+A job that fails is logged and tried again at its next turn; it never takes the broker down. A disk that refuses is told
+once, until the job has succeeded again.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+
+from kq.errors import KafkaError
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +37,15 @@ class Upkeep:
 
 
 async def _repeat(interval_s: float, job: Job) -> None:
+    told = ""
     while True:
         await asyncio.sleep(interval_s)
         try:
             await job()
+            told = ""
+        except (KafkaError, OSError) as error:
+            if str(error) != told:
+                log.error("%s: %s", job.__name__, error)
+            told = str(error)
         except Exception:
             log.exception("%s failed; it is tried again in %g s", job.__name__, interval_s)

@@ -1,6 +1,6 @@
 """The data directory itself: whose it is, whether its last broker stopped cleanly, the offset checkpoints.
 
-    .lock                              held while a broker runs (flock: a dead process holds none); has its pid
+    .lock                              held while a broker runs, kq or Apache Kafka; has its pid
     meta.properties                    node and cluster the directory belongs to; written once
     .kafka_cleanshutdown               every log was synced and closed: nothing has to be scanned
     *-offset-checkpoint                recovery points, log starts, high watermarks of all partitions
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from kq.engine import checkpoint
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 LOCK_FILE: Final = ".lock"
 
 Offsets = Mapping[tuple[str, int], int]
+ClusterId = str | Callable[[str | None], str]
+"""Of the node that opens the directory. A function is asked once the directory is locked; it is told which cluster the
+directory says it belongs to, None for a new one."""
 
 
 class DirectoryInUse(Exception):
@@ -59,7 +62,7 @@ class DataDirectory:
         self.was_clean = disk.exists(self.file(checkpoint.CLEAN_SHUTDOWN))
 
     @classmethod
-    def open(cls, disk: Disk, path: str, *, node_id: int, cluster_id: str) -> DataDirectory:
+    def open(cls, disk: Disk, path: str, *, node_id: int, cluster_id: ClusterId) -> DataDirectory:
         """Makes it if need be; `path` is absolute. Raises DirectoryInUse, ForeignDirectory, OSError."""
         _make(disk, path)
         lock_path = os.path.join(path, LOCK_FILE)
@@ -119,18 +122,14 @@ def _make(disk: Disk, path: str) -> None:
         disk.sync_directory(parent)
 
 
-def _claim(disk: Disk, path: str, node_id: int, cluster_id: str) -> MetaProperties:
+def _claim(disk: Disk, path: str, node_id: int, cluster: ClusterId) -> MetaProperties:
     file = os.path.join(path, checkpoint.META_PROPERTIES)
-    try:
-        meta = checkpoint.decode_meta_properties(disk.read(file))
-    except FileNotFoundError:
+    meta = _read_meta(disk, file)
+    cluster_id = cluster if isinstance(cluster, str) else cluster(None if meta is None else meta.cluster_id)
+    if meta is None:
         meta = MetaProperties(cluster_id, node_id, _directory_id(path, node_id, cluster_id))
         disk.replace(file, checkpoint.encode_meta_properties(meta), sync=True)
         return meta
-    except CorruptCheckpoint as error:
-        raise ForeignDirectory(
-            f"{file} cannot be read: {error}. It says whose data this is: restore it, or name another data directory."
-        ) from error
     if meta.cluster_id != cluster_id:
         raise ForeignDirectory(
             f"The data directory {path} belongs to cluster {meta.cluster_id}, this broker to cluster {cluster_id}."
@@ -140,6 +139,17 @@ def _claim(disk: Disk, path: str, node_id: int, cluster_id: str) -> MetaProperti
             f"The data directory {path} belongs to node {meta.node_id}, this broker is node {node_id}."
         )
     return meta
+
+
+def _read_meta(disk: Disk, file: str) -> MetaProperties | None:
+    try:
+        return checkpoint.decode_meta_properties(disk.read(file))
+    except FileNotFoundError:
+        return None
+    except CorruptCheckpoint as error:
+        raise ForeignDirectory(
+            f"{file} cannot be read: {error}. It says whose data this is: restore it, or name another data directory."
+        ) from error
 
 
 def _directory_id(path: str, node_id: int, cluster_id: str) -> str:

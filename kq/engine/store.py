@@ -32,7 +32,7 @@ from itertools import count
 from typing import Final
 
 from kq.engine import checkpoint
-from kq.engine.directory import DataDirectory
+from kq.engine.directory import ClusterId, DataDirectory
 from kq.engine.disk import Disk
 from kq.engine.doomed import Doomed
 from kq.engine.log import Log
@@ -74,7 +74,7 @@ class LogStore:
         self._now_ms = 0  # as last told
 
     @classmethod
-    def open(cls, disk: Disk, data_dir: str, *, node_id: int, cluster_id: str) -> LogStore:
+    def open(cls, disk: Disk, data_dir: str, *, node_id: int, cluster_id: ClusterId) -> LogStore:
         """Takes the data directory, making it if need be. Raises DirectoryInUse, ForeignDirectory, OSError."""
         return cls(disk, DataDirectory.open(disk, os.path.abspath(data_dir), node_id=node_id, cluster_id=cluster_id))
 

@@ -8,18 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state"})
 
 
 class BrokerImage(NamedTuple):
-    """A broker that is registered, at the address that clients are told."""
+    """A broker that is registered. `host` and `port` are those of its first listener."""
 
     node_id: int
     host: str
     port: int
     rack: str | None
+    by_listener: Mapping[str, tuple[str, int]] = MappingProxyType({})
+
+    def at(self, listener: str) -> tuple[str, int]:
+        """The address that a client is told who came through the listener of this name: only that one may be in its
+        reach. The first, where the broker has no such listener."""
+        return self.by_listener.get(listener, (self.host, self.port))
 
 
 class PartitionImage(NamedTuple):
@@ -53,7 +60,8 @@ class ClusterImage:
     controller_id: int
     brokers: Mapping[int, BrokerImage] = field(default_factory=dict)
     topics: Mapping[str, TopicImage] = field(default_factory=dict)
-    topic_names: Mapping[bytes, str] = field(default_factory=dict)
+    topic_names: Mapping[bytes, str] = field(default_factory=dict)  # by id
+    metric_names: Mapping[str, str] = field(default_factory=dict)  # topics by what metrics call them
     broker_settings: Mapping[int | None, Mapping[str, str]] = field(default_factory=dict)
 
     def topic_by_id(self, topic_id: bytes) -> TopicImage | None:
@@ -70,6 +78,7 @@ class ClusterImage:
             self,
             topics={**self.topics, **{topic.name: topic for topic in topics}},
             topic_names={**self.topic_names, **{topic.id: topic.name for topic in topics}},
+            metric_names={**self.metric_names, **{metric_name(topic.name): topic.name for topic in topics}},
         )
 
     def without_topics(self, *names: str) -> ClusterImage:
@@ -78,15 +87,19 @@ class ClusterImage:
             self,
             topics={name: topic for name, topic in self.topics.items() if name not in gone},
             topic_names={id_: name for id_, name in self.topic_names.items() if name not in gone},
+            metric_names={metric: name for metric, name in self.metric_names.items() if name not in gone},
         )
 
     def with_broker_settings(self, node_id: int | None, settings: Mapping[str, str]) -> ClusterImage:
         return replace(self, broker_settings={**self.broker_settings, node_id: settings})
 
 
+def metric_name(topic: str) -> str:
+    """As metrics have it, which know no `.`."""
+    return topic.replace(".", "_")
+
+
 def colliding_topic(image: ClusterImage, name: str) -> str | None:
     """The topic whose name differs only by `.` and `_`: both would be one in metric names (Topic.hasCollision)."""
-    if "." not in name and "_" not in name:
-        return None
-    wanted = name.replace(".", "_")
-    return next((other for other in image.topics if other != name and other.replace(".", "_") == wanted), None)
+    other = image.metric_names.get(metric_name(name))
+    return None if other == name else other
