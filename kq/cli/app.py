@@ -5,6 +5,8 @@ Commands load when they are used (`groups.py`); this table alone knows them all.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -38,8 +40,19 @@ Start with:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command line and returns its exit code."""
-    args = list(sys.argv[1:] if argv is None else argv)
+    """Runs one command line; its exit code. Without `argv` this is the program itself and does not return."""
+    if argv is not None:
+        return _run(list(argv))
+    code = _run(sys.argv[1:])
+    # Taking the interpreter down costs 60 of the 220 ms of a one-shot command here, and nothing is left to be done:
+    # files, sockets and threads are closed where they were opened.
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
+
+def _run(args: list[str]) -> int:
     if args == ["--version"]:  # before Typer is imported: 62 of the 80 ms of a command
         print(f"kq {__version__}")
         return 0
@@ -52,4 +65,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
