@@ -86,12 +86,10 @@ class Columns:
 
     def pick(self, rows: Sequence[int]) -> Columns:
         return Columns(
-            [self.values[row] for row in rows],
-            None if self.keys is None else [self.keys[row] for row in rows],
-            None if self.headers is None else [self.headers[row] for row in rows],
-            self.timestamps
-            if self.timestamps is None or isinstance(self.timestamps, int)
-            else [self.timestamps[row] for row in rows],
+            list(map(self.values.__getitem__, rows)),
+            None if self.keys is None else list(map(self.keys.__getitem__, rows)),
+            None if self.headers is None else list(map(self.headers.__getitem__, rows)),
+            list(map(self.timestamps.__getitem__, rows)) if isinstance(self.timestamps, Sequence) else self.timestamps,
         )
 
     def payloads(self) -> list[int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from typing import cast
 
 from kq.client.accumulator import Accumulator, PartitionQueue
 from kq.client.batching import Columns, Sizes
@@ -63,6 +64,8 @@ class Filler:
         accepted = Accepted([], [])
         if partition is not None:
             await self._fill(topic.name, checked(topic, partition), columns, rows, sizes, accepted)
+        elif len(topic.partitions) == 1:
+            await self._fill(topic.name, 0, columns, rows, sizes, accepted)
         elif columns.keys is None or self._settings.partitioner_ignore_keys:
             await self._fill_in_turn(topic, columns, rows, sizes, accepted)
         else:
@@ -74,18 +77,24 @@ class Filler:
     ) -> None:
         """A group for each partition; the records without a key are spread as if they had come alone."""
         assert columns.keys is not None
-        places = [place for place, key in enumerate(columns.keys) if key is not None]
-        chosen = partitions_of([key for key in columns.keys if key is not None], len(topic.partitions))
-        groups: dict[int, list[int]] = {}
-        for place, partition in zip(places, chosen, strict=True):
-            groups.setdefault(partition, []).append(place)
-        for partition, group in groups.items():
-            part, part_sizes = columns.pick(group), Sizes([sizes.payloads[place] for place in group])
-            await self._fill(topic.name, partition, part, [rows[place] for place in group], part_sizes, accepted)
-        if len(places) < len(columns.keys):
-            group = [place for place, key in enumerate(columns.keys) if key is None]
-            part, part_sizes = columns.pick(group), Sizes([sizes.payloads[place] for place in group])
-            await self._fill_in_turn(topic, part, [rows[place] for place in group], part_sizes, accepted)
+        groups: list[list[int]] = [[] for _ in topic.partitions]  # partitions are numbered from 0
+        keyless: list[int] = []
+        if None in columns.keys:
+            keyless = [place for place, key in enumerate(columns.keys) if key is None]
+            places: Sequence[int] = [place for place, key in enumerate(columns.keys) if key is not None]
+        else:
+            places = range(len(columns.keys))
+        put = [group.append for group in groups]
+        keys = [key for key in columns.keys if key is not None] if keyless else cast(Sequence[bytes], columns.keys)
+        for place, partition in zip(places, partitions_of(keys, len(groups)), strict=True):
+            put[partition](place)
+        for partition, group in enumerate(groups):
+            if group:
+                part, part_rows, part_sizes = _pick(columns, rows, sizes, group)
+                await self._fill(topic.name, partition, part, part_rows, part_sizes, accepted)
+        if keyless:
+            part, part_rows, part_sizes = _pick(columns, rows, sizes, keyless)
+            await self._fill_in_turn(topic, part, part_rows, part_sizes, accepted)
 
     async def _fill(
         self,
@@ -155,12 +164,24 @@ class Filler:
         return sticky
 
     def _turn(self, topic: Topic, sticky: Sticky) -> int:
+        """The partition that is filled now."""
+        current = sticky.current
+        if current is not None and topic.partitions[current].leader >= 0:
+            return current
         led = [index for index, partition in topic.partitions.items() if partition.leader >= 0]
         available = led or list(topic.partitions)
         queued = None
         if self._settings.partitioner_adaptive_partitioning_enable:
             queued = [self._accumulator.queued(topic.name, index) for index in available]
         return sticky.choose(available, queued)
+
+
+def _pick(
+    columns: Columns, rows: Sequence[int], sizes: Sizes, group: Sequence[int]
+) -> tuple[Columns, Sequence[int], Sizes]:
+    """The records at these places, which rows of the caller's they are, and their sizes."""
+    payloads = list(map(sizes.payloads.__getitem__, group))
+    return columns.pick(group), list(map(rows.__getitem__, group)), Sizes(payloads)
 
 
 def checked(topic: Topic, partition: int) -> int:

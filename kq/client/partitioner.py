@@ -96,10 +96,13 @@ class Sticky:
         self._current = -1
         self._bytes = 0
 
+    @property
+    def current(self) -> int | None:
+        """The partition whose turn it still is; None when another one has to be chosen."""
+        return self._current if self._current >= 0 and self._bytes < self._batch_bytes else None
+
     def choose(self, available: Sequence[int], queued: Sequence[int] | None) -> int:
-        """The partition for the next record. `queued`: waiting batches of each available one; None: ignore them."""
-        if self._current in available and self._bytes < self._batch_bytes:
-            return self._current
+        """Another partition. `queued`: waiting batches of each available one; None: do not look at them."""
         self._current = self._next(available, queued)
         self._bytes = 0
         return self._current
