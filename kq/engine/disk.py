@@ -225,7 +225,12 @@ class OsFile(Pooled):
             self._pool.unpin(self)
 
     def sync(self) -> None:
-        fd = self._pool.pin(self)
+        try:
+            fd = self._pool.pin(self)
+        except FileNotFoundError:
+            if self.unlinked:
+                return  # deleted while somebody meant to sync it: nobody needs its bytes
+            raise
         try:
             self.dirty = False
             _sync_descriptor(fd)

@@ -30,6 +30,7 @@ class Durability:
         "_disk",
         "_epochs_in_file",
         "_flush",
+        "_flushed_since_ms",
         "_removals",
         "_rolled",
         "_snapshots",
@@ -58,6 +59,7 @@ class Durability:
         self._changes_synced = 1 if is_durable else 0  # how many of those are durable
         self._removals = 0  # which of them was the last removal
         self._waiting_since_ms: int | None = None  # time of the oldest append that no flush has covered
+        self._flushed_since_ms: int | None = None  # the same, of the flush that was begun last
         self._flush: Flush | None = None
 
     def note_append(self, now_ms: int) -> None:
@@ -114,12 +116,11 @@ class Durability:
         if self._flush is not None or self._is_durable(active, log_end_offset):
             return None
         self._flush = self._make(active, log_end_offset, epochs, is_last=False)
-        self._waiting_since_ms = None
+        self._flushed_since_ms, self._waiting_since_ms = self._waiting_since_ms, None
         return self._flush
 
     def begin_last(self, active: Segment, log_end_offset: int, epochs: tuple[EpochEntry, ...]) -> Flush | None:
         """The log is closed: also the indexes of the segment that grew. None when the last close did all this."""
-        self.cancel()
         is_idle = (
             active.indexed_size == active.size and epochs == self._epochs_in_file and not self._snapshots.waiting()
         )
@@ -160,6 +161,7 @@ class Durability:
         if self._flush is flush:
             self._flush = None
         if flush.cancelled or flush.error is not None:
+            self._waiting_since_ms = self._flushed_since_ms or self._waiting_since_ms
             return
         for segment, size, with_indexes in flush.covered:
             segment.synced_size = size
@@ -172,8 +174,9 @@ class Durability:
         self._changes_synced = max(self._changes_synced, flush.directory_changes)
         self.recovery_point = max(self.recovery_point, flush.end_offset)
 
-    def cancel(self) -> None:
-        """Waits for a flush that runs at this moment."""
-        if self._flush is not None:
-            self._flush.cancel()
-            self._flush = None
+    def cancel(self) -> Flush | None:
+        """Waits for a flush that runs at this moment, and returns it: it proves nothing now, but it may have failed."""
+        flush, self._flush = self._flush, None
+        if flush is not None:
+            flush.cancel()
+        return flush

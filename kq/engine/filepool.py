@@ -5,7 +5,8 @@ closed when others need its place. Second chance instead of strict LRU: a use on
 victim, which runs only when a new descriptor is opened at the limit, takes the flag away first.
 
 - A pinned file is never closed: the pool goes above its limit rather than fail.
-- A file without a name (unlinked, but a region still wants it) is kept: it could not be opened again.
+- A file without a name (unlinked, but a region still wants it) is kept: it could not be opened again, and another file
+  may have its name by then.
 - A file with unsynced bytes is closed only when nothing else is left: Linux reports a failed write-back to the next
   fsync of the inode, even through a new descriptor, but not after it has dropped the inode from memory.
 - When the process is out of descriptors (EMFILE) the pool gives one of its own away and tries again.
@@ -60,6 +61,8 @@ class FilePool:
         """A descriptor that stays open until `unpin`."""
         with self._lock:
             if file.fd < 0:
+                if file.unlinked:
+                    raise FileNotFoundError(errno.ENOENT, "it was deleted", file.path)
                 self._open_descriptor(file, os.O_RDWR)
             file.pins += 1
             file.recent = True

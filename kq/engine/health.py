@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from kq.engine.index import DamagedIndex
 from kq.engine.scan import DamagedBatch
 from kq.engine.txnindex import CorruptTransactionIndex
 from kq.errors import Err, KafkaError
@@ -47,7 +48,7 @@ class Health:
         """Trouble with the files inside is KAFKA_STORAGE_ERROR outside, and the end of the log if it is fatal."""
         try:
             yield
-        except (OSError, DamagedBatch, CorruptTransactionIndex) as error:
+        except (OSError, DamagedBatch, DamagedIndex, CorruptTransactionIndex) as error:
             refusal = self.refusal(deed, error)
             if is_fatal:
                 self.fail(str(refusal))

@@ -23,6 +23,7 @@ from kq.engine import inspect, lookup, retention
 from kq.engine.disk import Disk
 from kq.engine.flush import Flush
 from kq.engine.health import Health
+from kq.engine.index import DamagedIndex
 from kq.engine.loading import Loaded, Loader
 from kq.engine.lookup import TimestampOffset
 from kq.engine.producers import ProducerStates
@@ -109,7 +110,8 @@ class Log:
 
     @property
     def segments(self) -> tuple[inspect.SegmentInfo, ...]:
-        return inspect.describe(self._row.segments, self.log_end_offset)
+        with self._health.refusing("read from"):
+            return inspect.describe(self._row.segments, self.log_end_offset)
 
     @property
     def failed(self) -> str | None:
@@ -181,11 +183,11 @@ class Log:
         max_timestamp = header.max_timestamp
         last_offset = base_offset + header.last_offset_delta
         segment = self._row.active
-        if segment.is_full_for(size, last_offset, max_timestamp, now_ms):
-            if size > self.settings.segment_bytes:
-                raise KafkaError(Err.RECORD_LIST_TOO_LARGE)
-            segment = self._roll(base_offset, now_ms)
         try:
+            if segment.is_full_for(size, last_offset, max_timestamp, now_ms):
+                if size > self.settings.segment_bytes:
+                    raise KafkaError(Err.RECORD_LIST_TOO_LARGE)
+                segment = self._roll(base_offset, now_ms)
             segment.append(batch, size, last_offset, max_timestamp)
         except OSError as error:  # nothing of the batch may stay, or the next one would begin inside it
             with self._health.refusing("take a torn write back from", is_fatal=True):
@@ -237,7 +239,7 @@ class Log:
             return self._row.read(offset, max_bytes, end_offset, self.log_end_offset, at_least_one=at_least_one)
         except DamagedBatch as damage:
             raise KafkaError(Err.CORRUPT_MESSAGE, f"{self} cannot be read at offset {offset}: {damage}.") from damage
-        except OSError as error:
+        except (OSError, DamagedIndex) as error:
             raise self._health.refusal("read from", error) from error
 
     def aborted_in(self, offset: int, end_offset: int) -> list[tuple[int, int]]:
@@ -273,10 +275,19 @@ class Log:
         failed, so has the log; if only a small file found no room, the next flush tries again."""
         self._durability.finish(flush)
         if flush.error is not None:
-            if flush.has_lost_pages:
-                self._health.fail(f"{self.directory} could not be synced: {flush.error.strerror}.")
-                self._durability.leave_mark()
+            self._note_failure(flush)
             raise self._health.refusal("sync", flush.error) from flush.error
+
+    def _note_failure(self, flush: Flush) -> None:
+        if flush.error is not None and flush.has_lost_pages:
+            self._health.fail(f"{self.directory} could not be synced: {flush.error.strerror}.")
+            self._durability.leave_mark()
+
+    def _cancel_flush(self) -> None:
+        flush = self._durability.cancel()
+        if flush is not None:
+            self._note_failure(flush)
+        self._health.check()
 
     # ---- shrinking
 
@@ -326,7 +337,7 @@ class Log:
     def truncate_to(self, offset: int, *, now_ms: int) -> None:
         """As follower: drop every batch that holds `offset` or is above it. Durable when it returns; the recovery point
         may be lower now, so whoever checkpoints it must do so before the next batch is promised to anyone."""
-        self._health.check()
+        self._cancel_flush()
         if offset <= self._row.segments[0].base_offset:
             self.restart_at(offset, now_ms=now_ms)
         elif offset >= self.log_end_offset:
@@ -336,7 +347,6 @@ class Log:
                 self._truncate(offset, now_ms)
 
     def _truncate(self, offset: int, now_ms: int) -> None:
-        self._durability.cancel()
         self._snapshots.drop_above(offset)
         end, gone = self._row.cut(offset)
         self._snapshots.drop_above(end)
@@ -347,8 +357,7 @@ class Log:
 
     def restart_at(self, offset: int, *, now_ms: int) -> None:
         """As follower whose leader's log begins above our end: drop everything, begin anew. Durable when it returns."""
-        self._health.check()
-        self._durability.cancel()
+        self._cancel_flush()
         with self._health.refusing("begin anew in", is_fatal=True):
             self._snapshots.drop_above(-1)
             gone = self._row.start_anew(offset, self.settings, now_ms)
@@ -365,8 +374,7 @@ class Log:
     def close(self) -> None:
         """Make everything durable, with what a quick start needs: indexes, snapshot, epochs.
         KafkaError(KAFKA_STORAGE_ERROR) when that was not possible: the stop is not a clean one then."""
-        self._durability.cancel()
-        self._health.check()
+        self._cancel_flush()
         if self.log_end_offset:
             self._ledger.take_snapshot(self.log_end_offset)
         epochs = self._ledger.epochs_to_keep(self.log_end_offset)
@@ -380,5 +388,6 @@ class Log:
 
     def discard(self) -> None:
         """The topic is deleted and the directory about to be renamed: write nothing more, free the descriptors."""
+        self._durability.cancel()
         self._health.failed = f"{self.topic}-{self.partition} was deleted."
         self._row.forget()

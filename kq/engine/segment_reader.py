@@ -88,7 +88,10 @@ class SegmentReader:
         if self._first_timestamp is None:
             if self.size == 0:
                 return NO_TIMESTAMP
-            _, header = next(headers(self.log, 0, self.size))
+            try:
+                _, header = next(headers(self.log, 0, self.size))
+            except DamagedBatch:
+                return NO_TIMESTAMP
             self._first_timestamp = header.max_timestamp
         return self._first_timestamp
 
@@ -179,24 +182,29 @@ class SegmentReader:
         offset: int = NOWHERE,
         limit: int = NOWHERE,
     ) -> Place | None:
-        """`scan.seek` from the index entry below `key`, if that is after `start`."""
-        for is_second_try in (False, True):
-            try:
-                entry = floor(key)
-            except DamagedIndex:
-                entry = (0, 0)
-            if entry is None or 0 < entry[1] <= start:
-                return seek(self.log, start, self.size, offset=offset, limit=limit)
-            relative, position = entry
-            try:
-                if 0 < position < self.size:
-                    expected = self.base_offset + relative
-                    return seek(self.log, position, self.size, offset=offset, limit=limit, expected=expected)
-            except DamagedBatch as damage:
-                if is_second_try or damage.position != position:
-                    raise
-            self.rebuild_indexes()
-        raise DamagedIndex(f"{self.index.path} cannot be written anew")
+        """`scan.seek` from the index entry below `key`, or from `start` if that is later."""
+        position, expected = start, None
+        try:
+            position, expected = self._follow(floor(key), start)
+            return seek(self.log, position, self.size, offset=offset, limit=limit, expected=expected)
+        except DamagedIndex as damage:
+            _LOG.warning("%s", damage)
+        except DamagedBatch as damage:
+            if expected is None or damage.position != position:
+                raise
+            _LOG.warning("%s leads to %s", self.index.path, damage)
+        self.rebuild_indexes()
+        position, _ = self._follow(floor(key), start)
+        return seek(self.log, position, self.size, offset=offset, limit=limit)
+
+    def _follow(self, entry: tuple[int, int] | None, start: int) -> tuple[int, int | None]:
+        """Where to begin, and the last offset the batch there must have, if an entry led there."""
+        if entry is None or 0 < entry[1] <= start:
+            return start, None
+        relative, position = entry
+        if not 0 < position < self.size:
+            raise DamagedIndex(f"{self.index.path} leads to byte {position} of {self.size}")
+        return position, self.base_offset + relative
 
     def headers_from(self, offset: int) -> Iterator[tuple[int, BatchHeader]]:
         """From the batch that holds `offset`, or the first above it."""

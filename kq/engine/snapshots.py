@@ -57,9 +57,9 @@ class Snapshots:
             try:
                 content = self._waiting.get(offset) or self._disk.read(self._path(offset))
                 return offset, ProducerStates.decode_snapshot(content)
-            except (CorruptSnapshot, FileNotFoundError) as fault:
+            except (CorruptSnapshot, OSError) as fault:
                 _LOG.warning("%s is of no use, %s: what it held is read from the log", self._path(offset), fault)
-                self._drop(lambda one, bad=offset: one == bad)  # type: ignore[misc]
+                self._give_up(offset)
         return -1, ProducerStates()
 
     def drop_above(self, offset: int) -> None:
@@ -80,6 +80,14 @@ class Snapshots:
             except FileNotFoundError:
                 _LOG.debug("%s is gone already", self._path(offset))
             self._written.discard(offset)
+
+    def _give_up(self, offset: int) -> None:
+        self._waiting.pop(offset, None)
+        self._written.discard(offset)
+        try:
+            self._disk.unlink(self._path(offset))
+        except OSError as error:
+            _LOG.warning("%s could not be removed: %s", self._path(offset), error.strerror)
 
     def _path(self, offset: int) -> str:
         return f"{self._directory}/{names.file_name(offset, names.SNAPSHOT)}"

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import tempfile
 from dataclasses import replace
 from threading import Event, Thread
 
-from tests.support.batches import (
-    DIRECTORY,
-    NOW,
-    SMALL,
-    fill,
-    flush,
-    open_log,
-)
+from kq.engine import names
+from kq.engine.disk import OsDisk
+from kq.engine.log import Log
+from kq.errors import Err
+from tests.support.batches import DIRECTORY, NOW, SMALL, bases, fails, fill, flush, open_log
 from tests.support.memory_disk import MemoryDisk
 
 
@@ -107,3 +106,60 @@ def test_a_truncation_waits_for_the_flush_that_runs_and_ignores_it() -> None:
     assert (log.log_end_offset, log.recovery_point) == (5, 0)
     flush(log)
     assert log.recovery_point == 5
+
+
+def test_a_flush_of_what_retention_took_meanwhile() -> None:
+    """On a real disk: the files have no name any more when they should be synced."""
+    with tempfile.TemporaryDirectory() as directory:
+        disk = OsDisk(open_files=2)
+        settings = replace(SMALL, retention_bytes=0, file_delete_delay_ms=0)
+        log = Log.open(disk, directory, "t", 0, settings, now_ms=NOW)
+        fill(log, 35)
+        under_way = log.begin_flush()
+        assert under_way is not None
+        log.apply_retention(NOW, 30)
+        assert log.collect_deleted(NOW) > 0
+        assert bases(log) == [30]
+        under_way.run()
+        log.finish_flush(under_way)
+        assert (log.failed, log.recovery_point) == (None, 35)
+        flush(log)
+        log.close()
+
+
+def test_a_flush_that_failed_and_was_never_finished_is_not_forgotten() -> None:
+    for deed in (Log.close, lambda log: log.truncate_to(2, now_ms=NOW), lambda log: log.restart_at(9, now_ms=NOW)):
+        disk = MemoryDisk()
+        log = open_log(disk, SMALL)
+        fill(log, 5)
+        under_way = log.begin_flush()
+        assert under_way is not None
+        disk.fail("sync", names.LOG)
+        under_way.run()
+        assert "could not be synced" in fails(Err.KAFKA_STORAGE_ERROR, deed, log)
+        assert disk.exists(f"{DIRECTORY}/{names.SYNC_FAILED}")
+
+
+def test_a_log_that_is_deleted_during_a_flush() -> None:
+    log = open_log(MemoryDisk(), SMALL)
+    fill(log, 5)
+    under_way = log.begin_flush()
+    assert under_way is not None
+    log.discard()
+    under_way.run()
+    log.finish_flush(under_way)
+    assert log.recovery_point == 0
+    assert "deleted" in fails(Err.KAFKA_STORAGE_ERROR, log.begin_flush)
+
+
+def test_a_flush_that_found_no_room_is_due_again() -> None:
+    disk = MemoryDisk()
+    log = open_log(disk, replace(SMALL, flush_ms=1000))
+    log.start_epoch(1)
+    fill(log, 3)
+    disk.fail("replace", error=errno.ENOSPC)
+    fails(Err.KAFKA_STORAGE_ERROR, flush, log)
+    assert log.flush_due(NOW + 1000)
+    flush(log)
+    assert log.recovery_point == 3
+    assert not log.flush_due(NOW + 10**9)

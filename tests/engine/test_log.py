@@ -14,18 +14,7 @@ from kq.engine.settings import LogSettings
 from kq.errors import Err
 from kq.record.batch import parse_header, set_offset_and_epoch
 from kq.record.compression import ZSTD
-from tests.support.batches import (
-    DIRECTORY,
-    NOW,
-    SMALL,
-    append,
-    bases,
-    fails,
-    fill,
-    make,
-    open_log,
-    read_all,
-)
+from tests.support.batches import DIRECTORY, NOW, SMALL, append, bases, fails, fill, make, open_log, read_all
 from tests.support.memory_disk import MemoryDisk
 
 BATCH = len(make(size=50))

@@ -9,13 +9,7 @@ from threading import Event, Thread
 
 from kq.record.batch import Record, encode_batch
 from kq.record.compression import ZSTD
-from tests.support.batches import (
-    NOW,
-    SMALL,
-    append,
-    make,
-    open_log,
-)
+from tests.support.batches import NOW, SMALL, append, make, open_log
 from tests.support.memory_disk import MemoryDisk
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from random import Random
 
@@ -9,19 +10,7 @@ from kq.engine import names
 from kq.errors import Err
 from kq.record.batch import BatchHeader
 from tests.support import twins
-from tests.support.batches import (
-    DIRECTORY,
-    NOW,
-    SMALL,
-    append,
-    bases,
-    fails,
-    fill,
-    flush,
-    make,
-    open_log,
-    read_all,
-)
+from tests.support.batches import DIRECTORY, NOW, SMALL, append, bases, fails, fill, flush, make, open_log, read_all
 from tests.support.memory_disk import MemoryDisk
 
 BATCH = len(make(size=50))
@@ -94,6 +83,27 @@ def test_deleted_files_wait_for_their_time() -> None:
     assert sorted(entry.name for entry in disk.entries(DIRECTORY) if entry.name.endswith(names.SNAPSHOT)) == [
         names.file_name(20, names.SNAPSHOT)
     ]
+
+
+def test_a_full_disk_does_not_stop_retention() -> None:
+    disk = MemoryDisk()
+    log = open_log(disk, replace(SMALL, retention_bytes=0))
+    fill(log, 21)
+    flush(log)
+    disk.fail("rename", times=99, error=errno.ENOSPC)
+    assert [one.base_offset for one in log.apply_retention(NOW, 20)] == [0, 10]
+    assert (log.failed, list(twins.segments(disk))) == (None, [20])
+    assert log.collect_deleted(NOW + 10**9) == 0
+
+
+def test_files_that_cannot_be_unlinked_are_tried_again() -> None:
+    disk = MemoryDisk()
+    log = open_log(disk, replace(SMALL, retention_bytes=0))
+    fill(log, 21)
+    log.apply_retention(NOW, 20)
+    disk.fail("unlink", times=2)
+    assert log.collect_deleted(NOW + 60_000) == 4
+    assert log.collect_deleted(NOW + 60_000) == 2
 
 
 def test_the_start_moves_forward_only() -> None:

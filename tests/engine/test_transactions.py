@@ -6,15 +6,7 @@ from dataclasses import replace
 from random import Random
 
 from kq.engine import names
-from tests.support.batches import (
-    DIRECTORY,
-    SMALL,
-    append,
-    flush,
-    make,
-    marker,
-    open_log,
-)
+from tests.support.batches import DIRECTORY, SMALL, append, flush, make, marker, open_log
 from tests.support.memory_disk import MemoryDisk
 
 
