@@ -31,6 +31,7 @@ P = ParamSpec("P")
 
 MOST_WANTED = 1000  # names that wait for their auto-creation
 BROKER_DEFAULT = -1
+CONTROLLERS_TOPIC = "__cluster_metadata"
 
 
 class Topics:
@@ -50,11 +51,12 @@ class Topics:
         replication_factor: int = BROKER_DEFAULT,
         assignment: Mapping[int, Sequence[int]] | None = None,
         settings: Mapping[str, str] | None = None,
-        max_partitions: int,
     ) -> TopicImage:
         """The topic as it would be created; raises KafkaError with what Kafka answers when it cannot be."""
         broker = self._broker
         check_topic_name(name)
+        if name == CONTROLLERS_TOPIC:
+            raise KafkaError(Err.INVALID_REQUEST, f"{name} is the controllers' own")
         if name in broker.image.topics:
             raise KafkaError(Err.TOPIC_ALREADY_EXISTS, f"topic {name!r} exists")
         if other := colliding_topic(broker.image, name):
@@ -71,14 +73,12 @@ class Topics:
             replicas = [self._checked(assignment[index]) for index in range(len(assignment))]
         else:
             replicas = self._place(num_partitions, replication_factor)
-        if len(replicas) > max_partitions:
-            raise _too_many(len(replicas), max_partitions)
         checked = create_topic(dict(settings or {}).items(), broker.layers)
         partitions = tuple(PartitionImage(r[0], 0, r, r) for r in replicas)
         return TopicImage(name, new_topic_id(), partitions, checked)
 
     def plan_growth(
-        self, name: str, count: int, assignments: Sequence[Sequence[int]] | None, *, max_partitions: int
+        self, name: str, count: int, assignments: Sequence[Sequence[int]] | None, *, most_new: int
     ) -> TopicImage:
         topic = self._broker.image.topics.get(name)
         if topic is None:
@@ -88,8 +88,10 @@ class Topics:
             raise KafkaError(
                 Err.INVALID_PARTITIONS, f"topic {name!r} has {len(topic.partitions)} partitions; it can only grow"
             )
-        if more > max_partitions:
-            raise _too_many(more, max_partitions)
+        if more > most_new:
+            raise KafkaError(
+                Err.POLICY_VIOLATION, f"{more} new partitions, where one request may still make {most_new}"
+            )
         if assignments is None:
             replicas = self._place(more, BROKER_DEFAULT)
         elif len(assignments) != more:
@@ -104,10 +106,12 @@ class Topics:
         settings = self._broker.settings
         count = settings.num_partitions if count == BROKER_DEFAULT else count
         factor = settings.default_replication_factor if replication_factor == BROKER_DEFAULT else replication_factor
+        if factor < 1:
+            raise KafkaError(Err.INVALID_REPLICATION_FACTOR, f"a topic cannot have {factor} replicas")
         if count < 1:
             raise KafkaError(Err.INVALID_PARTITIONS, f"a topic cannot have {count} partitions")
         brokers = len(self._broker.image.brokers)
-        if not 1 <= factor <= brokers:
+        if factor > brokers:
             raise KafkaError(
                 Err.INVALID_REPLICATION_FACTOR, f"replication factor {factor} on {brokers} broker{'s'[: brokers > 1]}"
             )
@@ -272,7 +276,7 @@ class Topics:
             planned = []
             for name in names:
                 try:
-                    planned.append(self.plan(name, max_partitions=self._broker.settings.num_partitions))
+                    planned.append(self.plan(name))
                 except KafkaError as error:
                     log.warning("topic %r is not created: %s", name, error)
             try:
@@ -325,7 +329,3 @@ def rebased(wanted: Mapping[str, str], base: Mapping[str, str], now: Mapping[str
     """
     kept = {name: text for name, text in now.items() if name in wanted or name not in base}
     return kept | {name: text for name, text in wanted.items() if base.get(name) != text}
-
-
-def _too_many(count: int, limit: int) -> KafkaError:
-    return KafkaError(Err.POLICY_VIOLATION, f"{count} new partitions in one request; {limit} are allowed")

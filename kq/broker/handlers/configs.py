@@ -35,7 +35,7 @@ def describe_configs(broker: Broker, call: Call) -> Any:
     results = []
     for resource in call.body.resources:
         result = make(
-            error_message=None, resource_type=resource.resource_type, resource_name=resource.resource_name, configs=[]
+            error_message="", resource_type=resource.resource_type, resource_name=resource.resource_name, configs=[]
         )
         try:
             described = _describe(broker, call, resource)
@@ -158,6 +158,8 @@ async def _alter_one(
     if resource.resource_type == TOPIC:
         if not call.session.authorize(Operation.ALTER_CONFIGS, Resource.TOPIC, name):
             raise KafkaError(Err.TOPIC_AUTHORIZATION_FAILED)
+        if not name:
+            raise KafkaError(Err.INVALID_REQUEST, "topics have no default of their own: name the topic")
         topic = _topic(broker, name)
         settings = topic_change(resource, topic)
         if not call.body.validate_only:

@@ -2,7 +2,7 @@
 
 The key must be there, because librdkafka switches lz4 on by its presence. Groups answer COORDINATOR_NOT_AVAILABLE
 until this broker coordinates them; transactions TRANSACTIONAL_ID_AUTHORIZATION_FAILED, which ends a client at once
-(15 makes it hang).
+(15 makes it hang). Share groups are INVALID_REQUEST, as for a client that is no broker in Kafka.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ if TYPE_CHECKING:
     from kq.broker.broker import Broker
 
 MANY_FROM = 4
-GROUP, TRANSACTION, SHARE = 0, 1, 2
+GROUP, TRANSACTION = 0, 1
 _ANSWERS = {
     GROUP: Err.COORDINATOR_NOT_AVAILABLE,
     TRANSACTION: Err.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-    SHARE: Err.COORDINATOR_NOT_AVAILABLE,
 }
 
 

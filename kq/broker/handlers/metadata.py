@@ -1,11 +1,13 @@
 """Metadata, versions 0 to 13; DescribeCluster, 0 to 2; DescribeTopicPartitions, 0.
 
 - Metadata: null (and `[]` in v0) means all topics, `[]` from v1 on none. Names are answered once each. If any entry
-  has an id, entries by name are ignored (4.3.1). v4 allow_auto_topic_creation; v8 authorized operations; v10 topic
-  ids.
+  has an id, entries by name are ignored (4.3.1). v4 allow_auto_topic_creation; v8 authorized operations; v10 tells
+  topic ids, v12 takes them. Before that an id or a null name refuses the whole request, as INVALID_REQUEST; from then
+  on an entry without either, among names, does as UNKNOWN_SERVER_ERROR. Such an answer names no brokers.
 - A topic that does not exist is created where that is allowed, and answered UNKNOWN_TOPIC_OR_PARTITION this time: the
-  client asks again.
-- DescribeTopicPartitions: sorted, once each, in pages; a limit below 1 acts as 1; topic operations come unasked.
+  client asks again. Not the broker's own topics: these are made by what writes them.
+- DescribeTopicPartitions: sorted, once each, in pages; a limit below 1 acts as 1; topic operations come unasked. A
+  cursor must be on a topic that is asked for, whether it exists or not; one beyond the last partition answers none.
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from kq.broker.names import check_topic_name
 from kq.broker.router import Answer, Call
-from kq.broker.session import Operation, Resource, Session
+from kq.broker.session import NOT_ASKED, Operation, Resource, Session
 from kq.errors import Err, KafkaError
-from kq.machines.image import ClusterImage, TopicImage
+from kq.machines.image import INTERNAL_TOPICS, ClusterImage, TopicImage
 from kq.wire.apis.metadata import DESCRIBE_CLUSTER, DESCRIBE_TOPIC_PARTITIONS, METADATA
 from kq.wire.primitives import ZERO_UUID
 
@@ -26,23 +28,22 @@ if TYPE_CHECKING:
 
 CLUSTER = "kafka-cluster"
 BROKERS_ENDPOINT, CONTROLLERS_ENDPOINT = 1, 2
+IDS_FROM = 12
 
 
 def metadata(broker: Broker, call: Call) -> Answer:
     body, image, session = call.body, broker.image, call.session
     missing: list[str] = []
+    if body.topics is not None and (fault := _fault(call.version, body.topics)):
+        refused = [_error(topic.name or "", fault, topic.topic_id) for topic in body.topics]
+        return METADATA.Response(brokers=[], cluster_id=None, error_code=fault, topics=refused)
     if body.topics is None or (not body.topics and call.version == 0):
         topics = [_topic(session, body, topic) for topic in image.topics.values()]
     elif any(topic.topic_id != ZERO_UUID for topic in body.topics):
         topics = list(_topics_by_id(image, session, body))
     else:
-        try:
-            topics = [
-                _topic_or_error(image, session, body, name, missing)
-                for name in dict.fromkeys(_given(topic.name) for topic in body.topics)
-            ]
-        except KafkaError as error:
-            topics = [_error(topic.name, error.code) for topic in body.topics]
+        names = dict.fromkeys(topic.name for topic in body.topics)
+        topics = [_topic_or_error(image, session, body, name, missing) for name in names]
     if missing and body.allow_auto_topic_creation and broker.settings.auto_create_topics_enable:
         broker.topics.create_soon(missing)
     brokers = [
@@ -60,10 +61,12 @@ def metadata(broker: Broker, call: Call) -> Answer:
     )
 
 
-def _given(name: str | None) -> str:
-    if name is None:
-        raise KafkaError(Err.INVALID_REQUEST, "a topic has neither a name nor an id")
-    return name
+def _fault(version: int, asked: list[Any]) -> Err:
+    """What refuses the whole request, NONE if nothing does."""
+    nameless, with_id = any(topic.name is None for topic in asked), any(topic.topic_id != ZERO_UUID for topic in asked)
+    if version < IDS_FROM:
+        return Err.INVALID_REQUEST if nameless or with_id else Err.NONE
+    return Err.UNKNOWN_SERVER_ERROR if nameless and not with_id else Err.NONE
 
 
 def _topics_by_id(image: ClusterImage, session: Session, body: Any) -> Iterator[Any]:
@@ -83,12 +86,13 @@ def _topic_or_error(image: ClusterImage, session: Session, body: Any, name: str,
         check_topic_name(name)
     except KafkaError as error:
         return _error(name, error.code)
-    missing.append(name)
+    if name not in INTERNAL_TOPICS:
+        missing.append(name)
     return _error(name, Err.UNKNOWN_TOPIC_OR_PARTITION)
 
 
-def _error(name: str | None, code: Err) -> Any:
-    return METADATA.Response.Topic(error_code=code, name=name)
+def _error(name: str, code: Err, topic_id: bytes = ZERO_UUID) -> Any:
+    return METADATA.Response.Topic(error_code=code, name=name, topic_id=topic_id, is_internal=name in INTERNAL_TOPICS)
 
 
 def _topic(session: Session, body: Any, topic: TopicImage) -> Any:
@@ -139,29 +143,30 @@ def describe_cluster(broker: Broker, call: Call) -> Answer:
 
 def describe_topic_partitions(broker: Broker, call: Call) -> Answer:
     body, image, session = call.body, broker.image, call.session
-    names = sorted({topic.name for topic in body.topics} or image.topics)
+    asked = [topic.name for topic in body.topics]
     first_name, first_index = ("", 0) if body.cursor is None else (body.cursor.name, body.cursor.index)
-    if body.cursor is not None and (first_name not in image.topics or first_index < 0):
-        topics = [_described_error(name, Err.INVALID_REQUEST) for name in names]
-        return DESCRIBE_TOPIC_PARTITIONS.Response(topics=topics, next_cursor=None)
-    left = max(1, min(body.response_partition_limit, broker.settings.max_request_partition_size_limit))
+    if body.cursor is not None and (first_index < 0 or (asked and first_name not in asked)):
+        refused = [_described_error(name, Err.INVALID_REQUEST) for name in asked]
+        return DESCRIBE_TOPIC_PARTITIONS.Response(topics=refused, next_cursor=None)
+    most = broker.settings.max_request_partition_size_limit
+    left = max(1, min(body.response_partition_limit, most))
     topics = []
     cursor = None
-    for name in names:
-        if name < first_name:
-            continue
+    for name in sorted(name for name in set(asked or image.topics) if name >= first_name):
         start = first_index if name == first_name else 0
+        if left == 0:
+            cursor = DESCRIBE_TOPIC_PARTITIONS.Response.Cursor(name=name, index=0)
+            break
         topic = image.topics.get(name)
         if topic is None:
-            topics.append(_described_error(name, _why_unknown(name)))
+            topics.append(_described_error(name, _why_unknown(name), _operations(session, name)))
             continue
-        if left == 0:
-            cursor = DESCRIBE_TOPIC_PARTITIONS.Response.Cursor(name=name, index=start)
-            break
-        end = min(len(topic.partitions), start + left)
+        count = len(topic.partitions)
+        start = min(start, count)
+        end = min(count, start + left)
         topics.append(_described(session, topic, start, end))
         left -= end - start
-        if end < len(topic.partitions):
+        if end < count:
             cursor = DESCRIBE_TOPIC_PARTITIONS.Response.Cursor(name=name, index=end)
             break
     return DESCRIBE_TOPIC_PARTITIONS.Response(topics=topics, next_cursor=cursor)
@@ -175,8 +180,14 @@ def _why_unknown(name: str) -> Err:
     return Err.UNKNOWN_TOPIC_OR_PARTITION
 
 
-def _described_error(name: str, code: Err) -> Any:
-    return DESCRIBE_TOPIC_PARTITIONS.Response.Topic(error_code=code, name=name)
+def _operations(session: Session, name: str) -> int:
+    return session.authorized_operations(Resource.TOPIC, name, asked=True)
+
+
+def _described_error(name: str, code: Err, operations: int = NOT_ASKED) -> Any:
+    return DESCRIBE_TOPIC_PARTITIONS.Response.Topic(
+        error_code=code, name=name, is_internal=name in INTERNAL_TOPICS, topic_authorized_operations=operations
+    )
 
 
 def _described(session: Session, topic: TopicImage, start: int, end: int) -> Any:
@@ -198,7 +209,7 @@ def _described(session: Session, topic: TopicImage, start: int, end: int) -> Any
             )
             for index, p in enumerate(topic.partitions[start:end], start)
         ],
-        topic_authorized_operations=session.authorized_operations(Resource.TOPIC, topic.name, asked=True),
+        topic_authorized_operations=_operations(session, topic.name),
     )
 
 

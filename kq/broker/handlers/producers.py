@@ -2,7 +2,7 @@
 
 - An id without a transactional id comes from blocks that are reserved in the metadata store
   (`coordination.producer_ids`), so none is issued twice, whatever is killed when. An id and epoch sent along without
-  a transactional id get a new id (4.3.1).
+  a transactional id get a new id (4.3.1), one without the other INVALID_REQUEST.
 - Transactional ids are TRANSACTIONAL_ID_AUTHORIZATION_FAILED until transactions exist; an empty one is INVALID_REQUEST.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kq.broker.names import check_topic_name
 from kq.broker.router import Answer, Call
 from kq.broker.session import Operation, Resource
 from kq.errors import Err, KafkaError
@@ -18,9 +19,14 @@ from kq.wire.apis.producers import DESCRIBE_PRODUCERS, INIT_PRODUCER_ID
 if TYPE_CHECKING:
     from kq.broker.broker import Broker
 
+UNKNOWN = -1
+
 
 async def init_producer_id(broker: Broker, call: Call) -> Any:
-    transactional_id = call.body.transactional_id
+    body = call.body
+    transactional_id = body.transactional_id
+    if (body.producer_id == UNKNOWN) != (body.producer_epoch == UNKNOWN):
+        return INIT_PRODUCER_ID.Response(error_code=Err.INVALID_REQUEST, producer_epoch=-1)
     if transactional_id is not None:
         error = Err.TRANSACTIONAL_ID_AUTHORIZATION_FAILED if transactional_id else Err.INVALID_REQUEST
         return INIT_PRODUCER_ID.Response(error_code=error, producer_epoch=-1)
@@ -37,6 +43,7 @@ def describe_producers(broker: Broker, call: Call) -> Answer:
             try:
                 if not call.session.authorize(Operation.READ, Resource.TOPIC, topic.name):
                     raise KafkaError(Err.TOPIC_AUTHORIZATION_FAILED)
+                check_topic_name(topic.name)
                 entries = broker.partitions.resolve(topic.name, index).log.producers.entries
                 answer.active_producers = [
                     make.Producer(

@@ -2,9 +2,11 @@
 
 - A name given twice is answered once, INVALID_REQUEST, and nothing is done about it.
 - CreateTopics: -1 means the broker's default for partitions and replication factor; `validate_only` answers the same,
-  an id included; v5 answers the settings that the topic has; v7 its id. At most 10,000 new partitions a request (44).
-- DeleteTopics v6: each topic by name or by id, not both.
+  an id included; v5 answers the settings that the topic has; v7 its id. A request for more than 10,000 partitions is
+  refused as a whole (44), before anything is made of it.
+- DeleteTopics v6: each topic by name or by id, not both; one that is named by both ways is named twice.
 - CreatePartitions has the same limit; Kafka has none there and starts making two million.
+- What is asked is done when it is answered, whatever the timeout (Kafka answers 7 to one of 0, and does nothing).
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from kq.broker.router import Call
 from kq.broker.session import Operation, Resource
+from kq.broker.topics import BROKER_DEFAULT
 from kq.config.resolve import describe_topic
 from kq.errors import Err, KafkaError
 from kq.machines.image import TopicImage
@@ -32,29 +35,42 @@ async def create_topics(broker: Broker, call: Call) -> Any:
     body = call.body
     named = Counter(topic.name for topic in body.topics)
     outcomes: dict[str, TopicImage | KafkaError] = {}
-    room = MAX_NEW_PARTITIONS
+    total = sum(_partitions(broker, topic) for topic in body.topics if named[topic.name] == 1)
     for topic in body.topics:
         try:
             if named[topic.name] > 1:
                 raise KafkaError(Err.INVALID_REQUEST, f"topic {topic.name!r} is named more than once")
             if not call.session.authorize(Operation.CREATE, Resource.TOPIC, topic.name):
                 raise KafkaError(Err.TOPIC_AUTHORIZATION_FAILED)
-            planned = broker.topics.plan(
+            if total > MAX_NEW_PARTITIONS:
+                raise KafkaError(Err.POLICY_VIOLATION, f"{total} partitions in one request, over {MAX_NEW_PARTITIONS}")
+            outcomes[topic.name] = broker.topics.plan(
                 topic.name,
                 num_partitions=topic.num_partitions,
                 replication_factor=topic.replication_factor,
-                assignment={a.index: list(a.broker_ids) for a in topic.assignments},
+                assignment=_assignment(topic.assignments),
                 settings=_settings(topic.configs),
-                max_partitions=room,
             )
-            room -= len(planned.partitions)
-            outcomes[topic.name] = planned
         except KafkaError as error:
             outcomes[topic.name] = error
     if not body.validate_only:
         planned_topics = [outcome for outcome in outcomes.values() if isinstance(outcome, TopicImage)]
         outcomes.update(await broker.topics.create(planned_topics))
     return CREATE_TOPICS.Response(topics=[_created(broker, name, outcome) for name, outcome in outcomes.items()])
+
+
+def _partitions(broker: Broker, topic: Any) -> int:
+    """How many partitions are asked for; a number that cannot be is refused with its topic."""
+    if topic.assignments:
+        return len(topic.assignments)
+    return max(0, broker.settings.num_partitions if topic.num_partitions == BROKER_DEFAULT else topic.num_partitions)
+
+
+def _assignment(assignments: Any) -> dict[int, list[int]]:
+    given = {one.index: list(one.broker_ids) for one in assignments}
+    if len(given) < len(assignments):
+        raise KafkaError(Err.INVALID_REPLICA_ASSIGNMENT, "a partition is assigned more than once")
+    return given
 
 
 def _settings(configs: Any) -> dict[str, str]:
@@ -68,9 +84,7 @@ def _settings(configs: Any) -> dict[str, str]:
 
 def _created(broker: Broker, name: str, outcome: TopicImage | KafkaError) -> Any:
     if isinstance(outcome, KafkaError):
-        return CREATE_TOPICS.Response.Topic(
-            name=name, error_code=outcome.code, error_message=str(outcome), configs=None
-        )
+        return CREATE_TOPICS.Response.Topic(name=name, error_code=outcome.code, error_message=str(outcome), configs=[])
     make = CREATE_TOPICS.Response.Config
     return CREATE_TOPICS.Response.Topic(
         name=name,
@@ -92,29 +106,37 @@ def _created(broker: Broker, name: str, outcome: TopicImage | KafkaError) -> Any
 
 
 async def delete_topics(broker: Broker, call: Call) -> Any:
-    body = call.body
     make = DELETE_TOPICS.Response.Topic
     asked: list[tuple[str | None, bytes]] = (
-        [(topic.name, topic.topic_id) for topic in body.topics]
+        [(topic.name, topic.topic_id) for topic in call.body.topics]
         if call.version >= BY_ID_FROM
-        else [(name, ZERO_UUID) for name in body.topic_names]
+        else [(name, ZERO_UUID) for name in call.body.topic_names]
     )
     times = Counter(asked)
-    answers, doomed = [], {}
+    answers: list[Any] = []
+    doomed: dict[str, Any] = {}
     for name, topic_id in times:
         answer = make(name=name, topic_id=topic_id, error_message=None)
+        answers.append(answer)
         try:
             if times[name, topic_id] > 1:
-                raise KafkaError(Err.INVALID_REQUEST, "the topic is named more than once")
+                raise _named_twice()
             topic = _doomed(broker, call, name, topic_id)
             answer.name, answer.topic_id = topic.name, topic.id
+            if topic.name in doomed:
+                answers.pop()
+                answer = doomed.pop(topic.name)
+                raise _named_twice()
             doomed[topic.name] = answer
         except KafkaError as error:
             answer.error_code, answer.error_message = error.code, str(error)
-        answers.append(answer)
     for name, failure in (await broker.topics.delete(list(doomed))).items():
         doomed[name].error_code, doomed[name].error_message = failure.code, str(failure)
     return DELETE_TOPICS.Response(topics=answers)
+
+
+def _named_twice() -> KafkaError:
+    return KafkaError(Err.INVALID_REQUEST, "the topic is named more than once")
 
 
 def _doomed(broker: Broker, call: Call, name: str | None, topic_id: bytes) -> TopicImage:
@@ -149,7 +171,7 @@ async def create_partitions(broker: Broker, call: Call) -> Any:
             if not call.session.authorize(Operation.ALTER, Resource.TOPIC, topic.name):
                 raise KafkaError(Err.TOPIC_AUTHORIZATION_FAILED)
             assignments = None if topic.assignments is None else [list(a.broker_ids) for a in topic.assignments]
-            planned = broker.topics.plan_growth(topic.name, topic.count, assignments, max_partitions=room)
+            planned = broker.topics.plan_growth(topic.name, topic.count, assignments, most_new=room)
             room -= topic.count - len(broker.image.topics[topic.name].partitions)
             grown.append(planned)
         except KafkaError as error:
