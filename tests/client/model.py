@@ -176,7 +176,7 @@ class ModelBroker:
         if not lowest <= head.api_version <= highest:
             assert head.api_key == API_VERSIONS.key, "a client asks only in versions that were offered"
             refusal = API_VERSIONS.Response(error_code=35, api_keys=self._keys(only=API_VERSIONS.key))
-            writer.writelines(response_parts(API_VERSIONS, 0, head.correlation_id, refusal))
+            writer.write(b"".join(response_parts(API_VERSIONS, 0, head.correlation_id, refusal)))
             return
         body = head.api.decode_request(head.api_version, frame, head.body_pos)
         try:
@@ -185,7 +185,7 @@ class ModelBroker:
         except Silence:
             return
         if answer is not None:
-            writer.writelines(response_parts(head.api, head.api_version, head.correlation_id, answer))
+            writer.write(b"".join(response_parts(head.api, head.api_version, head.correlation_id, answer)))
 
     # -- the answers --
 

@@ -126,6 +126,17 @@ async def test_a_lost_connection_fails_what_waits() -> None:
 
 
 @asynchronous
+async def test_a_request_while_the_connection_is_being_lost() -> None:
+    """Between the end of the stream and `connection_lost`, where asyncio's own writelines stumbles (Python 3.12+)."""
+    async with ModelBroker() as broker:
+        connection = await connected(broker)
+        assert connection._transport is not None
+        connection._transport.close()
+        with pytest.raises(ConnectionLost):
+            await connection.request(METADATA, everything())
+
+
+@asynchronous
 async def test_an_answer_to_nothing_ends_the_connection() -> None:
     async with ModelBroker() as broker:
         connection = await connected(broker)
