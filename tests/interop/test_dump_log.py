@@ -165,7 +165,7 @@ def test_kq_writes_the_index_entries_that_kafka_writes(kafkas: Kafka, tmp_path: 
         index, times = twins.index_of(int(path.stem), path.read_bytes(), 700)
         for suffix, layout, twin in ((".index", ">ii", index), (".timeindex", ">qi", times)):
             entries = twins.entries(path.with_suffix(suffix).read_bytes(), layout)
-            assert len(entries) > 2
+            assert len(entries) > (2 if suffix == ".index" else 0)
             assert twin == entries
             assert (ours / f"{path.stem}{suffix}").read_bytes() == path.with_suffix(suffix).read_bytes()
 
