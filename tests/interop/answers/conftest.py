@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import asking
 from tests.support.wire import Wire
 
 
@@ -15,6 +16,17 @@ from tests.support.wire import Wire
 def wire(bootstrap: str) -> Iterator[Wire]:
     with Wire(bootstrap, timeout_s=15) as wire:
         yield wire
+
+
+@pytest.fixture
+def make_topic(wire: Wire, name: str) -> Callable[..., str]:
+    """Makes a topic of the test's: make_topic(partitions=1, suffix="", **{"setting": "value"}) -> name."""
+
+    def make(partitions: int = 1, suffix: str = "", **settings: str) -> str:
+        asking.create(wire, name + suffix, partitions, settings)
+        return name + suffix
+
+    return make
 
 
 @pytest.fixture

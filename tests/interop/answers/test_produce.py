@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,20 +14,8 @@ from kq.record.crc import crc32c
 from kq.wire.apis.produce import PRODUCE
 from kq.wire.apis.producers import INIT_PRODUCER_ID
 from kq.wire.frame import request_parts
+from tests.support.asking import Differs, Make, batch, now_ms, patiently, produce
 from tests.support.wire import Closed, Wire
-
-TOO_EARLY = (Err.NOT_LEADER_OR_FOLLOWER, Err.COORDINATOR_LOAD_IN_PROGRESS)
-
-Make = Callable[..., str]
-
-
-def now_ms() -> int:
-    return int(time.time() * 1000)
-
-
-def batch(*values: bytes, key: bytes | None = b"k", timestamp: int | None = None, **fields: Any) -> bytearray:
-    at = now_ms() if timestamp is None else timestamp
-    return encode_batch([Record(i, at, key, value) for i, value in enumerate(values or (b"v",))], **fields)
 
 
 def patched(data: bytearray, position: int, layout: str, value: int, *, crc: bool = True) -> bytearray:
@@ -37,21 +24,6 @@ def patched(data: bytearray, position: int, layout: str, value: int, *, crc: boo
     if crc:
         struct.pack_into(">I", data, 17, crc32c(bytes(data[21:])))
     return data
-
-
-def produce(wire: Wire, topic: str, data: bytes | None, *, version: int = 9, acks: int = 1, **request: Any) -> Any:
-    part = PRODUCE.Request.Partition(index=0, records=None if data is None else bytes(data))
-    topics = [PRODUCE.Request.Topic(name=topic, partitions=[part])]
-    asked = PRODUCE.Request(transactional_id=None, acks=acks, topics=topics, **request)
-    return patiently(lambda: wire.call(PRODUCE, version, asked).topics[0].partitions[0])
-
-
-def patiently(ask: Callable[[], Any]) -> Any:
-    """Asks until the answer is not that it is too early: Apache Kafka leads a new topic some moments after it made it."""
-    deadline = time.monotonic() + 10
-    while (answer := ask()).error_code in TOO_EARLY and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return answer
 
 
 FAULTS: dict[str, tuple[Callable[[], bytearray], Err]] = {
@@ -111,7 +83,7 @@ def test_attribute_bits_that_are_not_a_producers_are_cleared(wire: Wire, make_to
     assert produce(wire, topic, patched(batch(), 21, ">h", 1 << bit)).error_code == Err.NONE
 
 
-def test_requests_that_name_no_known_place(wire: Wire, make_topic: Make, differs: Callable[..., Any]) -> None:
+def test_requests_that_name_no_known_place(wire: Wire, make_topic: Make, differs: Differs) -> None:
     assert produce(wire, "no-such-topic", batch()).error_code == Err.UNKNOWN_TOPIC_OR_PARTITION
     assert produce(wire, "bad name!", batch()).error_code == Err.UNKNOWN_TOPIC_OR_PARTITION
     assert produce(wire, "no-such-topic", batch(), acks=5).error_code == Err.UNKNOWN_TOPIC_OR_PARTITION
@@ -138,7 +110,7 @@ def test_acks_0_is_not_answered_and_a_fault_closes(wire: Wire, bootstrap: str, m
         assert other.is_closed(within_s=5)
 
 
-def test_one_partition_twice_is_never_a_silent_drop(wire: Wire, make_topic: Make, differs: Callable[..., Any]) -> None:
+def test_one_partition_twice_is_never_a_silent_drop(wire: Wire, make_topic: Make, differs: Differs) -> None:
     topic = make_topic()
     part = PRODUCE.Request.Partition(index=0, records=bytes(batch()))
     again = PRODUCE.Request.Partition(index=0, records=bytes(batch(b"other")))
@@ -205,7 +177,7 @@ def test_an_id_without_an_epoch_and_the_other_way_round(wire: Wire, make_topic: 
     assert produce(wire, topic, batch(producer_id=-1, producer_epoch=3, base_sequence=4)).error_code == Err.NONE
 
 
-def test_records_that_cannot_be_decompressed(wire: Wire, make_topic: Make, differs: Callable[..., Any]) -> None:
+def test_records_that_cannot_be_decompressed(wire: Wire, make_topic: Make, differs: Differs) -> None:
     topic = make_topic(**{"cleanup.policy": "compact"})  # for which kq looks into the batch too
     data = patched(batch(), 21, ">h", 1)  # says gzip, is not
     expected = differs(kafka=Err.UNKNOWN_SERVER_ERROR, kq=Err.INVALID_RECORD)
@@ -219,7 +191,7 @@ def test_a_lying_max_timestamp(wire: Wire, make_topic: Make) -> None:
     assert produce(wire, make_topic(), data).error_code == Err.NONE
 
 
-def test_null_records(bootstrap: str, make_topic: Make, differs: Callable[..., Any]) -> None:
+def test_null_records(bootstrap: str, make_topic: Make, differs: Differs) -> None:
     topic = make_topic()
     with Wire(bootstrap, timeout_s=2) as wire:
         try:
