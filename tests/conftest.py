@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 
 import pytest
@@ -12,6 +13,9 @@ INTEROP = "tests/interop/"
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Begun in the background (`make test &`): children would ignore Ctrl-C too, which tests of commands send them.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line(
         "markers", "interop: against foreign clients and Apache Kafka itself (all of tests/interop)"
     )
