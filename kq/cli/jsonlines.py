@@ -124,6 +124,8 @@ def read_lines(lines: Sequence[bytes], refuse: Callable[[int, str], None]) -> li
             raise ValueError("a line holds more than one value")
     except ValueError:
         return _read_one_by_one(lines, refuse)
+    if (plain := _read_plain(parsed)) is not None:
+        return plain
     records = []
     for index, document in enumerate(parsed):
         try:
@@ -131,6 +133,32 @@ def read_lines(lines: Sequence[bytes], refuse: Callable[[int, str], None]) -> li
         except BadLine as fault:
             refuse(index, str(fault))
     return records
+
+
+_PLAIN = frozenset({"topic", "partition", "offset", "timestamp_ms", "key", "value", "headers"})
+_TEXT = frozenset({str, type(None)})
+_NUMBER = frozenset({int, type(None)})
+
+
+def _read_plain(documents: list[Any]) -> list[JsonRecord] | None:
+    """All of them by the column, when nothing in them is out of the ordinary (`to_record` says what that means)."""
+    if set(map(type, documents)) != {dict} or not set().union(*documents) <= _PLAIN:
+        return None
+    if not all("value" in document for document in documents):
+        return None
+    topics, partitions, stamps, keys, values, headers = (
+        [document.get(name) for document in documents]
+        for name in ("topic", "partition", "timestamp_ms", "key", "value", "headers")
+    )
+    texts = set(map(type, topics)) | set(map(type, keys)) | set(map(type, values))
+    if not texts <= _TEXT or not set(map(type, partitions)) | set(map(type, stamps)) <= _NUMBER or any(headers):
+        return None
+    try:
+        encoded = ([None if text is None else text.encode() for text in column] for column in (keys, values))
+        rows = zip(topics, partitions, stamps, *encoded, [()] * len(documents), strict=True)
+    except UnicodeEncodeError:
+        return None
+    return list(map(JsonRecord._make, rows))
 
 
 def _read_one_by_one(lines: Sequence[bytes], refuse: Callable[[int, str], None]) -> list[JsonRecord]:

@@ -47,7 +47,7 @@ class Shipment:
     @property
     def size_bytes(self) -> int:
         """Of keys and values."""
-        return sum(map(len, filter(None, self.values))) + sum(map(len, filter(None, self.keys or ())))
+        return _length(self.values) + _length(self.keys or ())
 
     def runs(self) -> list[Shipment]:
         """Itself, or stretches with and without keys: the producer keeps the order of calls, and inside a call only
@@ -62,6 +62,13 @@ class Shipment:
             runs.append(self.part(start, stop))
             start = stop
         return runs
+
+
+def _length(column: Sequence[bytes | None]) -> int:
+    try:
+        return sum(map(len, column))  # type: ignore[arg-type]
+    except TypeError:  # a null among them
+        return sum(map(len, filter(None, column)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +231,8 @@ class WholeFiles:
 
 def grouped(records: Sequence[JsonRecord], numbers: Sequence[int], common: Common, refuse: Refuse) -> list[Shipment]:
     """Records that name their own topic and partition, as shipments; order holds within each of them."""
+    if (alike := _all_alike(records, common)) is not None:
+        return [_shipment(*alike, records, numbers, common)]
     groups: dict[tuple[str, int | None, bool], list[int]] = {}
     for place, record in enumerate(records):
         topic = common.topic or record.topic
@@ -239,6 +248,16 @@ def grouped(records: Sequence[JsonRecord], numbers: Sequence[int], common: Commo
     ]
 
 
+def _all_alike(records: Sequence[JsonRecord], common: Common) -> tuple[str, int | None, bool] | None:
+    """Where all of them go, if that is one place."""
+    topics = {common.topic} if common.topic else {record.topic for record in records}
+    partitions = {common.partition} if common.partition is not None else {record.partition for record in records}
+    stamped = {record.timestamp_ms is not None and common.timestamp_ms is None for record in records}
+    if len(topics) != 1 or len(partitions) != 1 or len(stamped) != 1 or None in topics:
+        return None
+    return topics.pop() or "", partitions.pop(), stamped.pop()
+
+
 def _shipment(
     topic: str,
     partition: int | None,
@@ -247,8 +266,14 @@ def _shipment(
     numbers: Sequence[int],
     common: Common,
 ) -> Shipment:
-    values = [record.value or None if common.tombstones else record.value for record in records]
-    keys = [common.key if record.key is None else record.key for record in records]
-    headers = [(*common.headers, *record.headers) for record in records]
+    values = [record.value for record in records]
+    if common.tombstones:
+        values = [value or None for value in values]
+    keys = [record.key for record in records]
+    if common.key is not None:
+        keys = [common.key if key is None else key for key in keys]
+    headers = [record.headers for record in records]
+    if common.headers:
+        headers = [(*common.headers, *own) for own in headers]
     stamps = [record.timestamp_ms or 0 for record in records] if stamped else common.timestamp_ms
     return Shipment(topic, values, numbers, keys, headers if any(headers) else None, stamps, partition)

@@ -54,6 +54,7 @@ class Reader:
 
     def __init__(self, text: str) -> None:
         self._fields = _plan(parse_layout(text, flag="-f"), text, inner=False)
+        self._simple = _simple_pattern(self._fields)
         self._rest = b""
         self.records_read = 0
 
@@ -66,6 +67,8 @@ class Reader:
         buffer = self._rest + data
         records: list[JsonRecord] = []
         pos = 0
+        if self._simple is not None:
+            records, pos = self._read_simple(self._simple, buffer)
         while pos < len(buffer):
             try:
                 values, end = _read(self._fields, buffer, pos)
@@ -81,6 +84,22 @@ class Reader:
         self._rest = buffer[pos:]
         return records
 
+    def _read_simple(self, pattern: re.Pattern[bytes], buffer: bytes) -> tuple[list[JsonRecord], int]:
+        """The records that the pattern takes, one behind the other; what stops it is for the slow way to judge."""
+        names = [field.name for field in self._fields if field.kind == "text"]
+        columns: dict[str, list[bytes]] = {name: [] for name in names}
+        pos = 0
+        while (match := pattern.match(buffer, pos)) and match.end() > pos:
+            for name, data in zip(names, match.groups(), strict=True):
+                columns[name].append(data)
+            pos = match.end()
+        count = len(columns[names[0]])
+        self.records_read += count
+        nothing: list[None] = [None] * count
+        keys, values = columns.get("key", nothing), columns.get("value", nothing)
+        rows = zip(nothing, nothing, nothing, keys, values, [()] * count, strict=True)
+        return list(map(JsonRecord._make, rows)), pos
+
     def finish(self) -> list[JsonRecord]:
         """What is left at the end of the input: nothing, or one record without its last delimiter."""
         if not self._rest:
@@ -91,6 +110,24 @@ class Reader:
         if not records or self._rest:
             raise BadInput(f"the input ends inside record {self.records_read + 1}")
         return records
+
+
+def _simple_pattern(fields: list[_Field]) -> re.Pattern[bytes] | None:
+    """For a format of keys and values that only delimiters cut, a regular expression."""
+    names = [field.name for field in fields if field.kind == "text"]
+    plain = all(
+        field.kind == "literal" or (field.kind == "text" and field.until is not None and field.read is bytes)
+        for field in fields
+    )
+    if not plain or not names or len(set(names)) != len(names) or not set(names) <= {"key", "value"}:
+        return None
+    parts = [re.escape(field.literal) if field.kind == "literal" else _up_to(field.until or b"") for field in fields]
+    return re.compile(b"".join(parts), re.DOTALL)
+
+
+def _up_to(delimiter: bytes) -> bytes:
+    """A group that ends where this delimiter begins; one byte is found ten times as fast as several."""
+    return b"([^" + re.escape(delimiter) + b"]*)" if len(delimiter) == 1 else b"(.*?)"
 
 
 def _plan(pieces: list[Piece], whole: str, *, inner: bool) -> list[_Field]:
