@@ -192,8 +192,8 @@ class Connection(asyncio.BufferedProtocol):
             raise UnsupportedRequest(self.address, f"{self.address} is too old for this: {error}") from error
         self._next_correlation_id = (correlation_id + 1) & 0x7FFFFFFF
         self._last_used_s = self._loop.time()
-        # asyncio's own writelines (Python 3.12 and later) does not survive a connection that is just being lost, and up to
-        # 3.13.1 never calls pause_writing (CPython issues 136234 and 127655). uvloop's is sound, and saves a copy.
+        # asyncio's own writelines (Python 3.12 and later) does not survive a connection that is just being lost, and
+        # up to 3.13.1 never calls pause_writing (CPython issues 136234, 127655). uvloop's is sound, and saves a copy.
         if isinstance(self._transport, asyncio.Transport):
             self._transport.write(b"".join(parts))
         else:

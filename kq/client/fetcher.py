@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from kq.client.admin.types import EARLIEST, LATEST, TopicPartition
 from kq.client.cluster import Cluster
+from kq.client.connection import Connection
 from kq.client.errands import Errands
 from kq.client.errors import RequestTimedOut, Unreachable, is_retriable
 from kq.client.exchange import FETCH_BY_ID_SINCE, FetchAnswer, PartitionAnswer, ask_fetch, read_batches
@@ -130,8 +131,12 @@ class Fetcher:
                 self._taken.clear()
                 await self._taken.wait()
                 continue
+            connection = self._cluster.ready_connection(node, self._lane)
             try:
-                answer, asked = await self._fetch(node, session, wanted)
+                if connection is None:
+                    await self._cluster.connection(node, self._lane)
+                    continue  # meanwhile much may have changed
+                answer, asked = await self._fetch(connection, session, wanted)
             except KafkaError as error:
                 session.reset()
                 self.failed(wanted, error)
@@ -153,9 +158,8 @@ class Fetcher:
                 self._housekeeping()
 
     async def _fetch(
-        self, node: int, session: FetchSession, wanted: list[Reader]
+        self, connection: Connection, session: FetchSession, wanted: list[Reader]
     ) -> tuple[FetchAnswer, dict[tuple[str | bytes, int], _Asked]]:
-        connection = await self._cluster.connection(node, self._lane)
         version = connection.version(FETCH)
         topics = self._cluster.known.topics
         if any(topics[reader.topic].id == NO_ID for reader in wanted):
@@ -164,6 +168,7 @@ class Fetcher:
         asked: dict[tuple[str | bytes, int], _Asked] = {}
         for reader in wanted:
             topic = topics[reader.topic]
+            reader.topic_id = topic.id
             epoch = topic.partitions[reader.partition].leader_epoch
             if reader.epoch_read < 0:
                 reader.epoch_checked = epoch  # nothing was read yet that could have been cut off
@@ -227,8 +232,9 @@ class Fetcher:
     def _readable(self, reader: Reader, now_s: float) -> bool:
         if reader.unresolved or not reader.active(now_s):
             return False
-        partition = self._cluster.known.partition(reader.topic, reader.partition)
-        if partition is None or partition.leader < 0:
+        topic = self._cluster.known.topics.get(reader.topic)
+        partition = topic and topic.partitions.get(reader.partition)
+        if not topic or not partition or partition.leader < 0 or reader.topic_id not in {None, topic.id}:
             return False
         return reader.epoch_read < 0 or reader.epoch_checked >= partition.leader_epoch
 

@@ -1,7 +1,7 @@
 """What a consumer needs beside fetching: leaders, places that must be looked up, positions that must be checked.
 
 One task. It wakes when the fetcher cannot go on, or when a pause or metadata.max.age.ms is over; then, in this order:
-1. asks for metadata when it is old or proved wrong;
+1. asks for metadata when it is old or proved wrong; a topic that was made anew is read from its start;
 2. looks up EARLIEST and LATEST;
 3. after a change of leader asks the new one where the epoch of the last record read ends (KIP-320): if that is before
    the position, records that had been read were cut off. The position then moves back to the end of what both have,
@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 
 from kq.client.admin.calls import Admin
-from kq.client.admin.types import TopicPartition
+from kq.client.admin.types import EARLIEST, TopicPartition
 from kq.client.cluster import Cluster
 from kq.client.errors import is_retriable
 from kq.client.fetcher import Fetcher
@@ -81,6 +81,8 @@ class Housekeeper:
             partition = metadata.partition(reader.topic, reader.partition)
             if partition is not None and partition.leader >= 0:
                 reader.missing_since_s = None
+                if reader.topic_id not in {None, metadata.topics[reader.topic].id}:
+                    self._made_anew(reader)
                 continue
             self._fetcher.stale = True
             reader.retry_at_s = now_s + self._settings.retry_backoff_ms / 1000
@@ -96,6 +98,15 @@ class Housekeeper:
             where = f"there is no partition {reader.topic}:{reader.partition}"
             known = error == Err.UNKNOWN_TOPIC_OR_PARTITION
             self._fetcher.complain(reader, KafkaError(error, where if known else None))
+
+    def _made_anew(self, reader: Reader) -> None:
+        """Offsets of the topic that was deleted mean nothing in the one that has its name now; all of that is new."""
+        reader.topic_id = None
+        if self._settings.auto_offset_reset == "none":
+            sentence = f"topic {reader.topic!r} was deleted and made anew"
+            self._fetcher.complain(reader, KafkaError(Err.UNKNOWN_TOPIC_ID, sentence))
+        else:
+            reader.move(EARLIEST)
 
     async def _look_up(self, readers: list[Reader]) -> None:
         """EARLIEST and LATEST become offsets."""

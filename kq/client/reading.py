@@ -26,12 +26,13 @@ class Reader:
 
     __slots__ = (
         "epoch_checked", "epoch_read", "missing_since_s", "near_node", "near_until_s", "partition", "paused", "place",
-        "position", "retry_at_s", "stop", "stopped", "topic", "turn", "watermarks",
+        "position", "retry_at_s", "stop", "stopped", "topic", "topic_id", "turn", "watermarks",
     )  # fmt: skip
 
     def __init__(self, topic: str, partition: int, place: int, stop: int | None) -> None:
         self.topic = topic
         self.partition = partition
+        self.topic_id: bytes | None = None  # of the topic that was read; another one is a topic made anew
         self.stop = stop  # offset at which reading ends; None: never
         self.paused = False
         self.watermarks = Watermarks()

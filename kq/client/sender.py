@@ -163,7 +163,8 @@ class Sender:
         while queues and self._in_flight.get(node, 0) < most:
             loads, queues = self._load(queues)
             self._in_flight[node] = self._in_flight.get(node, 0) + 1
-            self._errands.start(self._produce(node, connection, loads))
+            ids = {queue.topic: self._cluster.known.topics[queue.topic].id for queue, _ in loads}
+            self._errands.start(self._produce(node, connection, loads, ids))
 
     def _load(self, queues: list[PartitionQueue]) -> tuple[list[_Load], list[PartitionQueue]]:
         """The first batch of each queue, as many as a request holds; and the queues that have more to send."""
@@ -196,29 +197,29 @@ class Sender:
         if batch.numbers is None:
             batch.numbers = queue.numbers.take(batch.records)
 
-    async def _produce(self, node: int, connection: Connection, loads: list[_Load]) -> None:
+    async def _produce(self, node: int, connection: Connection, loads: list[_Load], ids: dict[str, bytes]) -> None:
+        """`ids`: of the topics, as of now; when the answer comes they may be others."""
         try:
-            await self._exchange(connection, loads)
+            await self._exchange(connection, loads, ids)
         except KafkaError as error:
             self._answered_all(loads, error)
         finally:
             self._in_flight[node] -= 1
 
-    async def _exchange(self, connection: Connection, loads: list[_Load]) -> None:
+    async def _exchange(self, connection: Connection, loads: list[_Load], ids: dict[str, bytes]) -> None:
         version = connection.version(PRODUCE)
-        topics = self._cluster.known.topics
-        if any(topics[load.queue.topic].id == NO_ID for load in loads):
+        if NO_ID in ids.values():
             version = min(version, TOPIC_IDS_SINCE - 1)
-        body = self._request(loads)
+        body = self._request(loads, ids)
         if self._acks == 0:
             await connection.send_unanswered(PRODUCE, body, version=version)
             for queue, batch in loads:
                 self._done(queue, batch, NO_OFFSET, -1)
             return
         answer = await connection.request(PRODUCE, body, version=version)
-        self._read(answer, loads, by_id=version >= TOPIC_IDS_SINCE)
+        self._read(answer, loads, ids if version >= TOPIC_IDS_SINCE else {})
 
-    def _request(self, loads: list[_Load]) -> Any:
+    def _request(self, loads: list[_Load], ids: dict[str, bytes]) -> Any:
         request = PRODUCE.Request
         topics: dict[str, Any] = {}
         for queue, batch in loads:
@@ -226,23 +227,22 @@ class Sender:
                 batch.encoded = encode(batch, self._codec, self._settings.compression_level)
             topic = topics.get(queue.topic)
             if topic is None:
-                known = self._cluster.known.topics[queue.topic]
-                topic = topics[queue.topic] = request.Topic(name=queue.topic, topic_id=known.id)
+                topic = topics[queue.topic] = request.Topic(name=queue.topic, topic_id=ids[queue.topic])
             topic.partitions.append(request.Partition(index=queue.partition, records=batch.encoded))
         return request(acks=self._acks, timeout_ms=self._settings.request_timeout_ms, topics=list(topics.values()))
 
     # -- answers ----------------------------------------------------------------------------------------------------
 
-    def _read(self, answer: Any, loads: list[_Load], *, by_id: bool) -> None:
+    def _read(self, answer: Any, loads: list[_Load], ids: dict[str, bytes]) -> None:
+        """`ids` of the topics, when they were named so."""
         endpoints = [Broker(e.node_id, e.host, e.port, e.rack) for e in answer.node_endpoints]
         said: dict[tuple[object, int], Any] = {}
         for topic in answer.topics:
             for partition in topic.partitions:
-                said[topic.topic_id if by_id else topic.name, partition.index] = partition
-        topics = self._cluster.known.topics
+                said[topic.topic_id if ids else topic.name, partition.index] = partition
         for load in loads:
             queue, batch = load
-            partition = said.get((topics[queue.topic].id if by_id else queue.topic, queue.partition))
+            partition = said.get((ids.get(queue.topic, queue.topic), queue.partition))
             if partition is None:
                 silent = KafkaError(Err.UNKNOWN_SERVER_ERROR, "the broker said nothing about these records")
                 self._answered(load, silent)

@@ -158,9 +158,11 @@ async def test_a_reader_tells_its_trouble_and_goes_on(broker: Broker, name: str)
             assert consumer.trouble is None
 
 
+@pytest.mark.parametrize("reset", ["earliest", "latest"])
 @asynchronous
-async def test_a_topic_deleted_and_made_anew_is_another_one(broker: Broker, name: str) -> None:
-    async with connect(settings(broker.bootstrap, auto_offset_reset="earliest")) as cluster:
+async def test_a_topic_deleted_and_made_anew_is_read_from_its_start(broker: Broker, name: str, reset: str) -> None:
+    """Also where it is longer than what had been read: old offsets mean nothing in it."""
+    async with connect(settings(broker.bootstrap, auto_offset_reset=reset)) as cluster:
         await make(cluster, name)
         async with Producer(cluster) as producer, Consumer(cluster) as consumer:
             consumer.assign({(name, 0): 0})
@@ -169,10 +171,25 @@ async def test_a_topic_deleted_and_made_anew_is_another_one(broker: Broker, name
             assert len(fetched.values()) == 50
             await Admin(cluster).delete_topics([name])
             await make(cluster, name)
-            await producer.send_values(name, numbered(0, 5))
+            await producer.send_values(name, numbered(100, 300))
             await producer.flush()
-            assert producer.records_failed == 0
-            got = []
-            while len(got) < 5:
+            assert producer.first_error is None
+            got: list[bytes | None] = []
+            while len(got) < 200:
                 got += [value for fetched in await consumer.fetch() for value in fetched.values()]
-            assert got == numbered(0, 5)
+            assert got == numbered(100, 300)
+
+
+@asynchronous
+async def test_a_topic_made_anew_is_an_error_where_nothing_is_told(broker: Broker, name: str) -> None:
+    async with connect(settings(broker.bootstrap, auto_offset_reset="none")) as cluster:
+        await make(cluster, name)
+        async with Producer(cluster) as producer, Consumer(cluster) as consumer:
+            await producer.send_values(name, numbered(0, 5))
+            consumer.assign({(name, 0): 0})
+            await consumer.fetch()
+            await Admin(cluster).delete_topics([name])
+            await make(cluster, name)
+            (fetched,) = await consumer.fetch()
+            assert fetched.error is not None
+            assert "was deleted and made anew" in str(fetched.error)

@@ -281,6 +281,22 @@ async def test_a_leader_that_moves_is_found_by_asking() -> None:
 
 
 @asynchronous
+async def test_an_answer_counts_although_metadata_changed_meanwhile() -> None:
+    async with ModelBroker() as broker, client(broker) as cluster, Producer(cluster) as producer:
+        original = broker.handlers[PRODUCE.key]
+
+        async def slow(version: int, body: object) -> object:
+            answer = original(version, body)
+            broker.topic_id = b"u" * 16  # the topic was deleted and made anew
+            await cluster.metadata(["t"], max_age_ms=0)
+            return answer
+
+        broker.handlers[PRODUCE.key] = slow
+        assert (await producer.send("t", b"v")).offset == 0
+        assert cluster.known.topics["t"].id == b"u" * 16
+
+
+@asynchronous
 async def test_the_last_epoch_is_followed_by_another_producer_id() -> None:
     seen, chosen = fates(Fate.WELL, Fate.WELL, Fate.CUT_BACK)
     async with ModelBroker(fate=chosen) as broker, client(broker, **SMALL) as cluster:
