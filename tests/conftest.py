@@ -5,11 +5,18 @@ from __future__ import annotations
 import signal
 from collections import Counter
 
+import hypothesis
 import pytest
 
 from tests.support import missing
 
 INTEROP = "tests/interop/"
+
+# How long an example takes says more about the machine than about kq.
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("unhurried")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -19,6 +20,7 @@ from kq.broker.adoption import new_topic_id
 from kq.broker.names import check_topic_name
 from kq.config.alter import create_topic
 from kq.coordination.store import Unavailable
+from kq.engine.checkpoint import META_PROPERTIES
 from kq.errors import Err, KafkaError
 from kq.machines.image import ClusterImage, PartitionImage, TopicImage, colliding_topic, metric_name
 
@@ -63,6 +65,10 @@ class Topics:
             raise KafkaError(
                 Err.INVALID_TOPIC_EXCEPTION, f"{name!r} and the topic {other!r} would be one name in metrics"
             )
+        if other := self._sharing_directories(name):
+            raise KafkaError(
+                Err.INVALID_TOPIC_EXCEPTION, f"{name!r} and the topic {other!r} would be one directory on this disk"
+            )
         if assignment:
             if num_partitions != BROKER_DEFAULT or replication_factor != BROKER_DEFAULT:
                 raise KafkaError(
@@ -76,6 +82,13 @@ class Topics:
         checked = create_topic(dict(settings or {}).items(), broker.layers)
         partitions = tuple(PartitionImage(r[0], 0, r, r) for r in replicas)
         return TopicImage(name, new_topic_id(), partitions, checked)
+
+    def _sharing_directories(self, name: str) -> str | None:
+        """The topic whose name differs only in case, on a disk that does not tell one from the other (macOS's)."""
+        broker = self._broker
+        if not os.path.exists(os.path.join(broker.data_dir, META_PROPERTIES.upper())):
+            return None
+        return next((other for other in broker.image.topics if other.casefold() == name.casefold()), None)
 
     def plan_growth(
         self, name: str, count: int, assignments: Sequence[Sequence[int]] | None, *, most_new: int
