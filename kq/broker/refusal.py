@@ -47,9 +47,10 @@ _UNKNOWN = {
 
 def _fill(make: Any, cls: Any, asked: Any, code: Err) -> Any:
     slots = cls.__slots__
-    answer = cls(**{name: value for name, value in _UNKNOWN.items() if name in slots})
-    if "error_code" in slots:
-        answer.error_code = code
+    if getattr(asked, "coordinator_keys", None):
+        answer = cls()  # FindCoordinator has a place at the top until v3, and from v4 on a list instead
+    else:
+        answer = cls(**{name: value for name, value in (_UNKNOWN | {"error_code": code}).items() if name in slots})
     if isinstance(asked, int | str):  # a list of bare partitions, names or keys
         setattr(answer, next(name for name in _SAME if name in slots), asked)
         return answer

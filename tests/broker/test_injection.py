@@ -1,0 +1,212 @@
+"""Fault orders: every API that is served says the error in every place that its response has for one."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kq.broker.broker import HANDLERS
+from kq.errors import Err
+from kq.record.batch import Record, encode_batch
+from kq.testing import Broker
+from kq.wire.api import Api
+from kq.wire.apis.fetch import FETCH
+from kq.wire.apis.groups import FIND_COORDINATOR
+from kq.wire.apis.metadata import DESCRIBE_TOPIC_PARTITIONS, METADATA
+from kq.wire.apis.offsets import DELETE_RECORDS, LIST_OFFSETS
+from kq.wire.apis.produce import PRODUCE
+from kq.wire.apis.producers import INIT_PRODUCER_ID
+from kq.wire.primitives import ZERO_UUID
+from tests.support.wire import Wire
+
+SERVED = sorted(HANDLERS, key=lambda api: api.key)
+ERROR = Err.CLUSTER_AUTHORIZATION_FAILED
+A, B = bytes([1] * 16), bytes([2] * 16)
+
+NO_PLACE_AT_THE_TOP_BEFORE = {"Fetch": 7, "DescribeLogDirs": 3, "Metadata": 13}
+
+
+def request_of_two(api: Api, version: int) -> Any:
+    """A request that names two of whatever the API is asked about, with two partitions each."""
+    make = api.Request
+    match api.name:
+        case "DeleteTopics" if version < 6:
+            return make(topic_names=["a", "b"])
+        case "DescribeConfigs" | "AlterConfigs" | "IncrementalAlterConfigs":
+            return make(resources=[make.Resource(resource_type=2, resource_name=name) for name in ("a", "b")])
+        case "FindCoordinator":
+            return make(coordinator_keys=["a", "b"]) if version >= 4 else make(key="a")
+        case "InitProducerId":
+            return make(transactional_id=None)
+        case "DescribeCluster" | "ApiVersions":
+            return make()
+    topics = []
+    for name, topic_id in (("a", A), ("b", B)):
+        by_id = (api.name, True) in {("Produce", version >= 13), ("Fetch", version >= 13)}
+        topic = make.Topic(topic_id=topic_id) if by_id else make.Topic(name=name)
+        if "partitions" in make.Topic.__slots__:
+            has_type = hasattr(make, "Partition")
+            topic.partitions = [make.Partition(index=index) if has_type else index for index in (0, 1)]
+        topics.append(topic)
+    return make(topics=topics, **({"acks": 1} if api is PRODUCE else {}))
+
+
+def places(message: Any) -> list[Err]:
+    """The error codes of a response, one for each place that exists for one, in the order of the response."""
+    found = []
+    for name in message.__slots__:
+        value = getattr(message, name)
+        if name == "error_code":
+            found.append(Err.of(value))
+        for one in value if isinstance(value, list) else [value]:
+            if type(one).__module__ == "kq.wire.message":
+                found += places(one)
+    return found
+
+
+def named(message: Any) -> list[Any]:
+    """The names, ids and numbers of the items of a response, in their order."""
+    found: list[Any] = []
+    for attribute in ("name", "topic_id", "index", "resource_name", "key"):
+        value = getattr(message, attribute, None)
+        if value not in (None, "", ZERO_UUID):
+            found.append(value)
+    for attribute in ("topics", "partitions", "results", "coordinators"):
+        for one in getattr(message, attribute, None) or ():
+            found += named(one)
+    return found
+
+
+def expected(api: Api, version: int) -> list[Any]:
+    match api.name:
+        case "InitProducerId" | "DescribeCluster" | "ApiVersions" | "DescribeLogDirs":
+            return []
+        case "FindCoordinator":
+            return ["a", "b"] if version >= 4 else []
+        case "Produce" | "Fetch" if version >= 13:
+            return [A, 0, 1, B, 0, 1]
+        case "Produce" | "Fetch" | "ListOffsets" | "OffsetForLeaderEpoch" | "DeleteRecords" | "DescribeProducers":
+            return ["a", 0, 1, "b", 0, 1]
+        case _:
+            return ["a", "b"]
+
+
+@pytest.mark.parametrize("api", SERVED, ids=lambda api: api.name)
+def test_an_error_stands_in_every_place(api: Api, broker: Broker, wire: Wire) -> None:
+    for version in range(api.versions.first, api.versions.last + 1):
+        broker.inject(api.name, error=ERROR.name)
+        answer = wire.call(api, version, request_of_two(api, version))
+        assert named(answer) == expected(api, version), version
+        if version < NO_PLACE_AT_THE_TOP_BEFORE.get(api.name, 0) or (api is FIND_COORDINATOR and version >= 4):
+            assert answer.error_code == Err.NONE
+            answer.error_code = ERROR
+        assert set(places(answer)) == {ERROR}, (version, answer)
+
+
+def ask(api: Api, version: int, broker: Broker, wire: Wire) -> Any:
+    broker.inject(api.key, error=ERROR.name)
+    return wire.call(api, version, request_of_two(api, version))
+
+
+def test_what_is_unknown_is_told_as_kafka_tells_it(broker: Broker, wire: Wire) -> None:
+    produced = ask(PRODUCE, 9, broker, wire).topics[0].partitions[0]
+    assert (produced.base_offset, produced.log_append_time_ms, produced.log_start_offset) == (-1, -1, -1)
+    fetched = ask(FETCH, 12, broker, wire).topics[0].partitions[0]
+    assert (fetched.high_watermark, fetched.last_stable_offset, fetched.log_start_offset) == (-1, -1, -1)
+    assert bytes(fetched.records) == b""
+    listed = ask(LIST_OFFSETS, 7, broker, wire).topics[0].partitions[0]
+    assert (listed.timestamp, listed.offset, listed.leader_epoch) == (-1, -1, -1)
+    assert ask(DELETE_RECORDS, 2, broker, wire).topics[0].partitions[0].low_watermark == -1
+    issued = ask(INIT_PRODUCER_ID, 4, broker, wire)
+    assert (issued.producer_id, issued.producer_epoch) == (-1, -1)
+    found = ask(FIND_COORDINATOR, 4, broker, wire).coordinators[0]
+    assert (found.node_id, found.host, found.port) == (-1, "", -1)
+    assert ask(DESCRIBE_TOPIC_PARTITIONS, 0, broker, wire).next_cursor is None
+
+
+def produce_request(topic: str, acks: int) -> Any:
+    batch = bytes(encode_batch([Record(0, int(time.time() * 1000), None, b"v")]))
+    part = PRODUCE.Request.Partition(index=0, records=batch)
+    return PRODUCE.Request(acks=acks, topics=[PRODUCE.Request.Topic(name=topic, partitions=[part])])
+
+
+def test_a_refused_write_with_acks_0_closes_the_connection(
+    broker: Broker, wire: Wire, make_topic: Callable[..., str]
+) -> None:
+    topic = make_topic()
+    broker.inject("Produce", error="NOT_ENOUGH_REPLICAS", topic=topic)
+    wire.send(PRODUCE, 9, produce_request(topic, 0))
+    assert wire.is_closed()
+    assert broker.records(topic) == []
+
+
+def test_orders_are_met_in_order_as_often_as_they_say_and_by_their_topic_alone(
+    broker: Broker, wire: Wire, make_topic: Callable[..., str]
+) -> None:
+    one, other = make_topic(), make_topic()
+    broker.inject("Produce", error="NOT_ENOUGH_REPLICAS", times=2, topic=one)
+    broker.inject("Produce", error="KAFKA_STORAGE_ERROR")
+
+    def send(topic: str) -> Err:
+        return Err.of(wire.call(PRODUCE, 9, produce_request(topic, 1)).topics[0].partitions[0].error_code)
+
+    assert send(other) == Err.KAFKA_STORAGE_ERROR
+    assert [send(topic) for topic in (one, other, one, one)] == [
+        Err.NOT_ENOUGH_REPLICAS,
+        Err.NONE,
+        Err.NOT_ENOUGH_REPLICAS,
+        Err.NONE,
+    ]
+
+
+def test_an_order_finds_its_topic_by_id(broker: Broker, wire: Wire, make_topic: Callable[..., str]) -> None:
+    topic = make_topic()
+    asked = METADATA.Request(topics=[METADATA.Request.Topic(name=topic)])
+    topic_id = wire.call(METADATA, 12, asked).topics[0].topic_id
+    broker.inject("Produce", error="NOT_ENOUGH_REPLICAS", topic=topic)
+    request = produce_request("", 1)
+    request.topics[0].topic_id = topic_id
+    answer = wire.call(PRODUCE, 13, request)
+    assert answer.topics[0].partitions[0].error_code == Err.NOT_ENOUGH_REPLICAS
+
+
+def test_a_dropped_request_gets_no_answer_and_nobody_else_waits(broker: Broker, wire: Wire) -> None:
+    broker.inject("Metadata", drop=True)
+    wire.send(METADATA, 12, METADATA.Request(topics=[]))
+    with Wire(broker.bootstrap) as other:
+        assert other.call(METADATA, 12, METADATA.Request(topics=[])).brokers
+    wire.socket.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        wire.receive_frame()
+
+
+@pytest.mark.parametrize(
+    ("order", "why"),
+    [
+        ({"api": "Produce", "error": "OUT_OF_PAPER"}, "no error is called 'OUT_OF_PAPER'"),
+        ({"api": "Produce", "error": "NONE"}, "no error is called 'NONE'"),
+        ({"api": "Print"}, "no API called 'Print'"),
+        ({"api": "AlterPartition"}, "no API called 'AlterPartition'"),
+        ({"error": "NOT_ENOUGH_REPLICAS"}, "no API called None"),
+        ({"api": "Produce", "times": 0}, "at least once"),
+        ({"api": "Produce", "delay_s": -1}, "not negative"),
+        ({"api": "Produce", "topic": ["t"]}, "a topic's name is a text"),
+        (["Produce"], "a JSON object"),
+        ("x" * 100_000, None),
+    ],
+)
+def test_an_order_that_cannot_be_is_refused_with_the_reason(order: object, why: str | None, broker: Broker) -> None:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(5)
+        connection.connect(str(broker._fault_socket))
+        connection.sendall(json.dumps(order).encode() + b"\n")
+        answer = connection.makefile("rb").readline()
+    if why is None:
+        assert answer == b"", "a line without end: hung up"
+    else:
+        assert why in json.loads(answer)["error"]
