@@ -30,12 +30,12 @@ Producer  send(topic, value, key=None, headers=(), partition=None, timestamp_ms=
           timestamps_ms=None, partition=None) -> Accepted: many records at a time, waits while buffer.memory is full.
           Accepted.slices: [Slice]; `await slice` -> Delivered of its first record; slice.rows: which of the call's;
           Accepted.rejected: [(row, KafkaError)], those too large.
-          flush(); close(); records_acked, records_failed, bytes_acked; first_error
+          flush(); close(); room(); records_acked, records_failed, bytes_acked; first_error
 Consumer  assign({tp: offset | EARLIEST | LATEST}, stops={tp: offset}); fetch(timeout_ms=None) -> [Fetched];
-          seek(tp, offset), pause(tps), resume(tps), position(tp), watermarks(tp) -> Watermarks(start, stable, high);
-          finished: every partition with a stop has reached it
-Fetched   topic, partition, error, first_offset, next_offset, count, size_bytes; values() -> [bytes | None];
-          records() -> [Record]; columns(...): aborted and control records are gone, the stop is kept
+          seek(tp, offset), pause(tps), resume(tps), position(tp), watermarks(tp) -> Watermarks(start, stable, high),
+          end_offsets(tps); finished: every partition with a stop has reached it; trouble: why nothing comes just now
+Fetched   topic, partition, error, first_offset, next_offset, size_bytes, batches; values() -> [bytes | None];
+          joined(delimiter) -> (bytes, count); columns() -> Columns; records() -> [Record]
 
 Rules it keeps:
 - It runs on one event loop (plain asyncio or uvloop) and owns no thread. Nothing here may be called from another one.

@@ -22,6 +22,7 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
+from kq.client.admin.calls import Admin
 from kq.client.admin.types import EARLIEST, LATEST, TopicPartition
 from kq.client.cluster import Cluster
 from kq.client.errands import Errands
@@ -42,6 +43,8 @@ class Consumer:
         self._readers: dict[TopicPartition, Reader] = {}
         self._news = asyncio.Event()
         settings = settings or cluster.settings
+        self._isolation_level = settings.isolation_level
+        self._admin = Admin(cluster)
         self._errands = Errands(finished=self._wake, crashed=lambda error: self._fetcher.crashed(error))
         self._fetcher = Fetcher(cluster, settings, self._readers, self._errands, self._news.set, self._wake)
         self._housekeeper = Housekeeper(cluster, settings, self._readers, self._fetcher)
@@ -103,6 +106,15 @@ class Consumer:
     def watermarks(self, partition: TopicPartition) -> Watermarks:
         """Where the partition begins and ends, as of the last answer about it."""
         return self._reader(partition).watermarks
+
+    async def end_offsets(self, partitions: Iterable[TopicPartition] | None = None) -> dict[TopicPartition, int]:
+        """Where these (or the assigned) partitions end now, for this isolation level; raises the first error."""
+        places = dict.fromkeys(self._readers if partitions is None else partitions, LATEST)
+        listed = await self._admin.list_offsets(places, isolation_level=self._isolation_level)
+        for end in listed.values():
+            if end.error is not None:
+                raise end.error
+        return {partition: end.offset for partition, end in listed.items()}
 
     @property
     def finished(self) -> bool:

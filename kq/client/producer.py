@@ -37,6 +37,8 @@ __all__ = ["Producer"]
 
 # A topic that was just created may be unknown to some brokers for a moment.
 NEW_TOPIC_PATIENCE_S = 2.0
+# What was sent before an exception left the block is still delivered, but nobody wants to wait two minutes for it.
+PATIENCE_AFTER_ERROR_S = 5.0
 
 
 class _Early(NamedTuple):
@@ -68,7 +70,7 @@ class Producer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.close(0 if error is not None else None)
+        await self.close(None if error is None else PATIENCE_AFTER_ERROR_S)
 
     # -- what it has done --
 

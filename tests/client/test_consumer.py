@@ -55,6 +55,7 @@ async def test_places_and_stops(bootstrap: str, name: str) -> None:
     async with connect(settings(bootstrap)) as cluster:
         await make(cluster, name, 1000, 500, 10)
         async with Consumer(cluster) as consumer:
+            assert await consumer.end_offsets([(name, 0), (name, 2)]) == {(name, 0): 1000, (name, 2): 10}
             consumer.assign(
                 {(name, 0): EARLIEST, (name, 1): 123, (name, 2): 3}, {(name, 0): 700, (name, 1): 500, (name, 2): 3}
             )

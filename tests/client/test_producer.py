@@ -69,6 +69,35 @@ async def test_every_codec(bootstrap: str, name: str, codec: str) -> None:
         assert [record.value for record in records] == values
 
 
+def test_on_uvloop(bootstrap: str, name: str) -> None:
+    uvloop = pytest.importorskip("uvloop")
+    values = [b"%06d" % number * 50 for number in range(20_000)]
+
+    async def write_and_read() -> None:
+        async with connect(settings(bootstrap, batch_size=300_000)) as cluster:
+            await make(cluster, name, 2)
+            async with Producer(cluster) as producer:
+                await producer.send_values(name, values, partition=1)
+            assert [record.value for record in (await read(cluster, name, 2))[1]] == values
+
+    uvloop.run(write_and_read())
+
+
+@asynchronous
+async def test_what_was_sent_before_an_exception_is_delivered(bootstrap: str, name: str) -> None:
+    async with connect(settings(bootstrap, linger_ms=1000)) as cluster:
+        await make(cluster, name)
+
+        async def fail() -> None:
+            async with Producer(cluster) as producer:
+                producer.send(name, b"v")
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await fail()
+        assert [record.value for record in (await read(cluster, name))[0]] == [b"v"]
+
+
 @pytest.mark.parametrize("acks", ["0", "1", "all"])
 @asynchronous
 async def test_every_acks(bootstrap: str, name: str, acks: str) -> None:
