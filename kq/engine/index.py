@@ -22,7 +22,7 @@ from __future__ import annotations
 import struct
 from array import array
 from bisect import bisect_right
-from typing import Final
+from typing import ClassVar, Final
 
 from kq.engine.disk import Disk, File, create_anew
 
@@ -33,6 +33,9 @@ class DamagedIndex(Exception):
     """The file does not say what the batches say; it must be written anew."""
 
 
+_NOTHING: Final = array("q")  # shared by all the tails that are empty, which most are
+
+
 class _Tail:
     """Entries that are not in the file yet. Replaced, never emptied, when they are written: a reader in another thread
     keeps a tail that fits the file it sees."""
@@ -41,19 +44,25 @@ class _Tail:
 
     def __init__(self, first: int) -> None:
         self.first = first  # how many entries the file holds before these
-        self.keys = array("q")
-        self.values = array("q")
+        self.keys = _NOTHING
+        self.values = _NOTHING
+
+    def add(self, key: int, value: int) -> None:
+        if self.keys is _NOTHING:
+            self.keys, self.values = array("q"), array("q")
+        self.keys.append(key)
+        self.values.append(value)
 
 
 class Index:
     """Rising (key, value) entries. One writer; readers in any thread."""
 
-    __slots__ = ("_disk", "_entry", "_file", "_tail", "path")
+    __slots__ = ("_disk", "_file", "_tail", "path")
+    _entry: ClassVar[struct.Struct]
 
-    def __init__(self, disk: Disk, path: str, layout: str, in_file: int | None) -> None:
+    def __init__(self, disk: Disk, path: str, in_file: int | None) -> None:
         """`in_file`: whole entries in the file; None when there is no file yet."""
         self._disk = disk
-        self._entry = struct.Struct(layout)
         self._tail = _Tail(in_file or 0)
         self.path = path
         self._file: File | None = None if in_file is None else disk.open(path)
@@ -75,8 +84,7 @@ class Index:
     def add(self, key: int, value: int) -> None:
         """An entry above all others. Never fails: when the page cannot be written now it is kept and grows."""
         tail = self._tail
-        tail.keys.append(key)
-        tail.values.append(value)
+        tail.add(key, value)
         if len(tail.keys) >= PAGE_ENTRIES:
             try:
                 self.write_out()
@@ -122,7 +130,8 @@ class Index:
         """Keep the first `count` entries."""
         tail = self._tail
         if count >= tail.first:
-            del tail.keys[count - tail.first :], tail.values[count - tail.first :]
+            if tail.keys:
+                del tail.keys[count - tail.first :], tail.values[count - tail.first :]
         elif self._file is not None:
             self._file.truncate(count * self._entry.size)
             self._tail = _Tail(count)
@@ -130,8 +139,8 @@ class Index:
     def rewrite(self, entries: list[tuple[int, int]]) -> None:
         """All entries anew, whatever the file held. After an OSError they are right in memory."""
         self._tail = _Tail(0)
-        self._tail.keys.extend(key for key, _ in entries)
-        self._tail.values.extend(value for _, value in entries)
+        for key, value in entries:
+            self._tail.add(key, value)
         if self._file is not None:
             self._file.truncate(0)
         self.write_out()
@@ -181,9 +190,7 @@ class OffsetIndex(Index):
 
     __slots__ = ()
     ENTRY_SIZE: Final = 8
-
-    def __init__(self, disk: Disk, path: str, in_file: int | None) -> None:
-        super().__init__(disk, path, ">ii", in_file)
+    _entry = struct.Struct(">ii")
 
 
 class TimeIndex(Index):
@@ -191,9 +198,7 @@ class TimeIndex(Index):
 
     __slots__ = ()
     ENTRY_SIZE: Final = 12
-
-    def __init__(self, disk: Disk, path: str, in_file: int | None) -> None:
-        super().__init__(disk, path, ">qi", in_file)
+    _entry = struct.Struct(">qi")
 
     def add_if_later(self, timestamp: int, relative_offset: int) -> None:
         """Kafka's `maybeAppend`: a timestamp that is no new maximum gets no entry, nor does -1, which means none."""

@@ -64,18 +64,20 @@ class Loader:
         self._clean = clean
         self._recovery_point = recovery_point
         self._log_start_offset = log_start_offset
-        self._sizes: dict[str, int] = {}
+        self._names: frozenset[str] = frozenset()
+        self._sizes: dict[tuple[int, str], int] = {}  # by base offset and kind
+        self._has_leftovers = False
         self._segments: dict[int, Segment] = {}  # by base offset, ascending
         self._entries: dict[int, Entries] = {}  # index entries of those that were walked
         self._walks: dict[int, Walk] = {}
 
     def load(self) -> Loaded:
         self._list()
-        self._clean = self._clean and names.SYNC_FAILED not in self._sizes
-        if leftovers := recovery.plan_leftovers(self._sizes, self._swap_ends()):
-            self._apply(leftovers)
+        self._clean = self._clean and names.SYNC_FAILED not in self._names
+        if self._has_leftovers:
+            self._apply(recovery.plan_leftovers(self._names, self._swap_ends()))
             self._list()
-        bases = sorted(base for base, _ in self._found(names.LOG))
+        bases = self._offsets(names.LOG)
         self._segments = {base: self._segment(base) for base in bases}
         plan = recovery.plan_segments(self._facts())
         self._apply(plan.steps)
@@ -91,40 +93,48 @@ class Loader:
     # ---- looking
 
     def _list(self) -> None:
-        found = self._disk.entries(self._directory)
-        self._sizes = {entry.name: entry.size for entry in found if not entry.is_directory}
+        found = {entry.name: entry.size for entry in self._disk.entries(self._directory) if not entry.is_directory}
+        parsed = {name: parts for name in found if (parts := names.parse(name))}
+        self._names = frozenset(found)
+        self._sizes = {(base, kind): found[name] for name, (base, kind, suffix) in parsed.items() if not suffix}
+        self._has_leftovers = (
+            len(self._sizes) < len(parsed)
+            or any(name.endswith(names.TEMPORARY) for name in found)
+            or any(kind in recovery.INDEX_FILES and (base, names.LOG) not in self._sizes for base, kind in self._sizes)
+        )
 
-    def _found(self, kind: str, suffix: str = "") -> list[tuple[int, str]]:
-        """Base offset and name of the files of a kind."""
-        parsed = ((names.parse(name), name) for name in self._sizes)
-        return [(parts[0], name) for parts, name in parsed if parts and parts[1:] == (kind, suffix)]
+    def _offsets(self, kind: str) -> list[int]:
+        return sorted(base for base, one in self._sizes if one == kind)
 
     def _swap_ends(self) -> dict[int, int]:
+        """The offset after the last batch of each `.log.swap`, by its base offset."""
         ends: dict[int, int] = {}
-        for base, name in self._found(names.LOG, names.SWAP):
-            ends[base] = base
-            try:
-                for _, header in headers(self._disk.open(f"{self._directory}/{name}"), 0, self._sizes[name]):
-                    ends[base] = header.next_offset
-            except DamagedBatch as damage:
-                _LOG.error("%s/%s: %s", self._directory, name, damage)
+        for name in self._names:
+            parts = names.parse(name)
+            if parts and parts[1:] == (names.LOG, names.SWAP):
+                ends[parts[0]] = parts[0]
+                file = self._disk.open(f"{self._directory}/{name}")
+                try:
+                    for _, header in headers(file, 0, file.size()):
+                        ends[parts[0]] = header.next_offset
+                except DamagedBatch as damage:
+                    _LOG.error("%s/%s: %s", self._directory, name, damage)
+                file.close()
         return ends
 
-    def _size(self, base_offset: int, kind: str) -> int | None:
-        return self._sizes.get(names.file_name(base_offset, kind))
-
     def _segment(self, base_offset: int) -> Segment:
-        index, time_index = self._size(base_offset, names.INDEX), self._size(base_offset, names.TIME_INDEX)
+        sizes = self._sizes
+        index, time_index = sizes.get((base_offset, names.INDEX)), sizes.get((base_offset, names.TIME_INDEX))
         return Segment(
             self._disk,
             self._directory,
             base_offset,
             self._disk.open(f"{self._directory}/{names.file_name(base_offset, names.LOG)}"),
             self._settings,
-            size=self._size(base_offset, names.LOG) or 0,
+            size=sizes[base_offset, names.LOG],
             index_entries=None if index is None else index // OffsetIndex.ENTRY_SIZE,
             time_entries=None if time_index is None else time_index // TimeIndex.ENTRY_SIZE,
-            txn_size=self._size(base_offset, names.TXN_INDEX),
+            txn_size=sizes.get((base_offset, names.TXN_INDEX)),
             now_ms=self._now_ms,
         )
 
@@ -142,13 +152,14 @@ class Loader:
                 if self._walks[segment.base_offset].fault is not None:
                     break
         return Facts(
-            names=frozenset(self._sizes),
+            names=self._names,
+            snapshots=tuple(self._offsets(names.SNAPSHOT)),
             segments=tuple(
                 SegmentFacts(
                     base_offset=segment.base_offset,
                     log_size=segment.size,
-                    index_size=self._size(segment.base_offset, names.INDEX),
-                    time_index_size=self._size(segment.base_offset, names.TIME_INDEX),
+                    index_size=self._sizes.get((segment.base_offset, names.INDEX)),
+                    time_index_size=self._sizes.get((segment.base_offset, names.TIME_INDEX)),
                     walk=self._walks.get(segment.base_offset),
                     index_is_wrong=segment.base_offset in wrong,
                 )
@@ -198,7 +209,7 @@ class Loader:
     # ---- what is not in the segments
 
     def _read_epochs(self) -> tuple[EpochEntry, ...] | None:
-        if checkpoint.LEADER_EPOCHS not in self._sizes:
+        if checkpoint.LEADER_EPOCHS not in self._names:
             return None
         path = f"{self._directory}/{checkpoint.LEADER_EPOCHS}"
         try:
@@ -216,7 +227,7 @@ class Loader:
         redo = {segment.base_offset for segment in (*walked, *_with_corrupt_transactions(segments))}
         epochs = EpochCache(epochs_in_file or ())
         removed = {step.name for step in plan.steps if isinstance(step, recovery.Remove)}
-        offsets = [offset for offset, name in self._found(names.SNAPSHOT) if name not in removed]
+        offsets = [one for one in self._offsets(names.SNAPSHOT) if names.file_name(one, names.SNAPSHOT) not in removed]
         snapshots = Snapshots(self._disk, self._directory, offsets)
         if redo:
             epochs.truncate_from_end(min(redo))  # what begins there is read from the batches

@@ -113,6 +113,7 @@ class SegmentFacts:
 @dataclass(frozen=True, slots=True)
 class Facts:
     names: frozenset[str]
+    snapshots: tuple[int, ...]  # their offsets
     segments: tuple[SegmentFacts, ...]  # ascending; after one with a fault or behind a hole they may be without a walk
     log_start_offset: int = 0
     recovery_point: int = 0
@@ -246,10 +247,8 @@ class _Planner:
                 self._steps.append(Remove(name, why))
 
     def _drop_snapshots(self, bases: tuple[int, ...], end: int, *, keep_none: bool) -> None:
-        parsed = (names.parse(name) for name in self._names)
-        offsets = sorted(one[0] for one in parsed if one and one[1:] == (names.SNAPSHOT, ""))
-        newest = max((offset for offset in offsets if offset <= end), default=-1)
-        for offset in offsets:
+        newest = max((offset for offset in self._facts.snapshots if offset <= end), default=-1)
+        for offset in self._facts.snapshots:
             name = names.file_name(offset, names.SNAPSHOT)
             if offset > end or keep_none:
                 self._steps.append(Remove(name, f"it is of offset {offset}, the log ends at {end}"))

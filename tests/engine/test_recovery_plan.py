@@ -9,7 +9,7 @@ from kq.engine.walk import Fault, Walk
 
 def facts(*segments: SegmentFacts, **more: object) -> Facts:
     found = {names.file_name(one.base_offset, names.LOG) for one in segments}
-    return Facts(names=frozenset(found), segments=segments, **more)  # type: ignore[arg-type]
+    return Facts(names=frozenset(found), snapshots=(), segments=segments, **more)  # type: ignore[arg-type]
 
 
 def test_a_sound_log_needs_new_indexes_only_after_a_crash() -> None:
