@@ -81,7 +81,8 @@ function __kq_path
     string join " " $path
 end
 function __kq_at
-    test (__kq_path) = "$argv"
+    set -l at (__kq_path)
+    test "$at" = "$argv"
 end
 function __kq_topics
     kq completion --topic-names 2>/dev/null

@@ -60,6 +60,37 @@ def test_words() -> None:
     assert completed("kq completion z") == ["zsh"]
 
 
+@pytest.mark.skipif(shutil.which("fish") is None, reason="no fish here")
+def test_words_in_fish() -> None:
+    def completed(line: str) -> list[str]:
+        script = f"function kq; end; source {ROOT}/completions/kq.fish; complete -C '{line}'"
+        done = subprocess.run(["fish", "--no-config", "-c", script], capture_output=True, text=True, check=True)
+        assert done.stderr == ""
+        return [row.partition("\t")[0] for row in done.stdout.splitlines()]
+
+    assert completed("kq to") == ["topic"]
+    assert completed("kq topic d") == ["delete", "describe"]
+    assert completed("kq -b a:1 topics desc --se") == ["--section"]
+    assert completed("kq produce t -z l") == ["lz4"]
+    assert completed("kq config alter b") == ["broker"]
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh here")
+def test_words_in_zsh() -> None:
+    """A zsh inside a zsh: what is typed is completed and run by a `kq` that says what it was given."""
+    script = f"""
+        zmodload zsh/zpty
+        zpty inner 'zsh -f -i'
+        zpty -w inner 'fpath=({ROOT}/completions $fpath); autoload -U compinit; compinit -u -D'
+        zpty -w inner 'kq() {{ print GIVEN:"$*"; }}'
+        zpty -w inner $'kq topics desc\\t--sec\\tset\\t'
+        zpty -w inner 'exit'
+        while zpty -r inner line; do print -r -- "$line"; done
+    """
+    done = subprocess.run(["zsh", "-f", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert "GIVEN:topics describe --section settings" in done.stdout, done.stdout
+
+
 def test_names_of_topics(cluster: str, topic: str) -> None:
     run("topic", "create", topic).ok()
     assert topic in completed(f"kq topic describe {topic[:8]}")
