@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kq.errors import Err
-from kq.record.batch import Record, encode_batch, iter_batches
+from kq.record.batch import Record, encode_batch
 from kq.wire.apis.metadata import METADATA
 from kq.wire.apis.offsets import LIST_OFFSETS
 from kq.wire.apis.produce import PRODUCE
@@ -74,11 +74,6 @@ def metadata(wire: Wire, *topics: str, version: int = 12, auto: bool = False) ->
 
 def topic_id(wire: Wire, topic: str) -> bytes:
     return bytes(metadata(wire, topic).topics[0].topic_id)
-
-
-def base_offsets(partition: Any) -> list[int]:
-    """Of the whole batches in one partition's part of a Fetch answer."""
-    return [header.base_offset for _, header in iter_batches(partition.records)]
 
 
 def plain(message: Any, *left_out: str) -> Any:

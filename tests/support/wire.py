@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 from types import TracebackType
@@ -73,6 +74,10 @@ class Wire:
             return True
         except TimeoutError:
             return False
+
+    def is_silent(self, *, for_s: float = 0.2) -> bool:
+        """Whether nothing comes, and the broker does not hang up, for so long."""
+        return not select.select([self.socket], [], [], for_s)[0]
 
     def _exactly(self, size: int) -> bytes:
         got = bytearray()
