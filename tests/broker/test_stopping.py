@@ -1,0 +1,142 @@
+"""A broker stops in the midst of requests: what it acknowledged is there after the restart, what it had begun with a
+topic is whole, and nobody who waits holds it up."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from kq.errors import Err
+from kq.record.batch import Record, encode_batch
+from kq.testing import Broker
+from kq.wire.apis.fetch import FETCH
+from kq.wire.apis.metadata import METADATA
+from kq.wire.apis.produce import PRODUCE
+from kq.wire.apis.topics import CREATE_TOPICS, DELETE_TOPICS
+from tests.support import topics
+from tests.support.patience import until
+from tests.support.wire import Closed, Wire
+
+
+def produce_request(topic: str, value: bytes, acks: int = -1) -> Any:
+    batch = bytes(encode_batch([Record(0, int(time.time() * 1000), None, value)]))
+    part = PRODUCE.Request.Partition(index=0, records=batch)
+    return PRODUCE.Request(acks=acks, topics=[PRODUCE.Request.Topic(name=topic, partitions=[part])])
+
+
+def fetch_request(topic: str, offset: int, *, wait_ms: int) -> Any:
+    wanted = FETCH.Request.Partition(index=0, fetch_offset=offset, partition_max_bytes=1 << 20)
+    return FETCH.Request(
+        max_wait_ms=wait_ms,
+        min_bytes=1,
+        max_bytes=1 << 20,
+        topics=[FETCH.Request.Topic(name=topic, partitions=[wanted])],
+    )
+
+
+def created(wire: Wire, name: str, partitions: int) -> Err:
+    topic = CREATE_TOPICS.Request.Topic(name=name, num_partitions=partitions, replication_factor=1)
+    return Err.of(wire.call(CREATE_TOPICS, 7, CREATE_TOPICS.Request(topics=[topic])).topics[0].error_code)
+
+
+class Writer(threading.Thread):
+    """Sends one record after the other until the broker hangs up; notes the value of each acknowledged one by offset."""
+
+    def __init__(self, broker: Broker, number: int) -> None:
+        super().__init__()
+        self.acknowledged: dict[int, bytes] = {}
+        self._wire = Wire(broker.bootstrap)
+        self._number = number
+
+    def run(self) -> None:
+        try:
+            for serial in range(1_000_000):
+                value = b"%d-%d" % (self._number, serial)
+                answer = self._wire.call(PRODUCE, 9, produce_request("t", value)).topics[0].partitions[0]
+                assert answer.error_code == Err.NONE
+                self.acknowledged[answer.base_offset] = value
+        except Closed:
+            pass
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+@pytest.mark.parametrize("fsync", ["false", "true"])
+def test_acknowledged_writes_are_there_after_the_restart(end: str, fsync: str) -> None:
+    with Broker({"kq.log.fsync.before.ack": fsync}) as broker:
+        topics.create(broker.bootstrap, "t")
+        writers = [Writer(broker, number) for number in range(4)]
+        for writer in writers:
+            writer.start()
+        until(lambda: all(len(writer.acknowledged) > 30 for writer in writers), "everybody has written")
+        getattr(broker, end)()
+        for writer in writers:
+            writer.join()
+        broker.start()
+        there = {record.offset: record.value for record in broker.records("t")}
+    for writer in writers:
+        assert writer.acknowledged.items() <= there.items()
+
+
+def test_parked_fetches_do_not_hold_up_the_stop() -> None:
+    with Broker() as broker:
+        topics.create(broker.bootstrap, "t")
+        waiting = [Wire(broker.bootstrap) for _ in range(10)]
+        for wire in waiting:
+            wire.send(FETCH, 12, fetch_request("t", 0, wait_ms=2**31 - 1))
+        broker.stop()
+        assert (broker.data_dir / ".kafka_cleanshutdown").exists()
+        assert all(wire.is_closed() for wire in waiting)
+
+
+@pytest.mark.parametrize("end", ["hang up", "stop", "kill"])
+def test_a_topic_is_created_wholly_or_not_at_all(end: str) -> None:
+    with Broker() as broker:
+        wire = Wire(broker.bootstrap)
+        topic = CREATE_TOPICS.Request.Topic(name="large", num_partitions=300, replication_factor=1)
+        wire.send(CREATE_TOPICS, 7, CREATE_TOPICS.Request(topics=[topic]))
+        time.sleep(0.02)
+        wire.socket.close()
+        if end != "hang up":
+            getattr(broker, end)()
+            broker.start()
+        with Wire(broker.bootstrap, timeout_s=30) as wire:
+            again = created(wire, "large", 300)
+            assert again in (Err.NONE, Err.TOPIC_ALREADY_EXISTS)
+            described = wire.call(METADATA, 12, METADATA.Request(topics=[METADATA.Request.Topic(name="large")]))
+            assert len(described.topics[0].partitions) == 300
+            assert wire.call(PRODUCE, 9, produce_request("large", b"x")).topics[0].partitions[0].error_code == 0
+        assert len(list(broker.data_dir.glob("large-*"))) == 300
+
+
+def test_a_fetch_parked_on_a_topic_that_is_deleted_and_made_again_learns_it_at_once() -> None:
+    with Broker() as broker:
+        topics.create(broker.bootstrap, "t")
+        with Wire(broker.bootstrap) as reader, Wire(broker.bootstrap) as other:
+            for value in (b"old 0", b"old 1"):
+                other.call(PRODUCE, 9, produce_request("t", value))
+            reader.send(FETCH, 11, fetch_request("t", 2, wait_ms=60_000))
+            time.sleep(0.1)
+            other.call(DELETE_TOPICS, 5, DELETE_TOPICS.Request(topic_names=["t"]))
+            assert created(other, "t", 1) == Err.NONE
+            (partition,) = reader.receive().topics[0].partitions
+            assert partition.error_code in (Err.UNKNOWN_TOPIC_OR_PARTITION, Err.OFFSET_OUT_OF_RANGE)
+            other.call(PRODUCE, 9, produce_request("t", b"new"))
+        assert [record.value for record in broker.records("t")] == [b"new"]
+
+
+def test_with_fsync_before_ack_a_restart_after_a_kill_shows_all_that_was_shown() -> None:
+    """The recovery point on disk is a minute old; what lies above it is synced before anybody reads."""
+    with Broker({"kq.log.fsync.before.ack": "true"}) as broker:
+        topics.create(broker.bootstrap, "t")
+        with Wire(broker.bootstrap) as wire:
+            for number in range(5):
+                wire.call(PRODUCE, 9, produce_request("t", b"%d" % number))
+        broker.kill()
+        broker.start()
+        with Wire(broker.bootstrap) as wire:
+            answer = wire.call(FETCH, 11, fetch_request("t", 0, wait_ms=0)).topics[0].partitions[0]
+            assert answer.high_watermark == 5
+            assert len(answer.records) > 0
