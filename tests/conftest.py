@@ -38,9 +38,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.nodeid.startswith(INTEROP):
             item.add_marker("interop")
     # A stable sort: unit tests, then interop, then the slow ones; a broken basis shows in the first seconds.
-    items.sort(
-        key=lambda item: (item.get_closest_marker("slow") is not None, item.get_closest_marker("interop") is not None)
-    )
+    items.sort(key=lambda item: (marked(item, "slow"), marked(item, "interop") or marked(item, "java")))
+
+
+def marked(item: pytest.Item, marker: str) -> bool:
+    return item.get_closest_marker(marker) is not None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
