@@ -99,7 +99,7 @@ class Call:
 
     def warn(self, text: str) -> None:
         """Something the user must know, always: `kq: …` on stderr."""
-        self.warn_raw(f"kq: {text}")
+        self.warn_raw(f"kq: {text.removesuffix('.')}")
 
     def warn_raw(self, text: str) -> None:
         sys.stdout.flush()

@@ -24,11 +24,12 @@ MISSING = {Err.UNKNOWN_TOPIC_OR_PARTITION, Err.UNKNOWN_TOPIC_ID, Err.RESOURCE_NO
 
 
 def failure_of(error: KafkaError, call: Call) -> Failure:
+    words = str(error).removesuffix(".")
     if isinstance(error, Unreachable):
-        return Failure(str(error), *_ways_to_a_broker(error, call), code="UNREACHABLE")
+        return Failure(words, *_ways_to_a_broker(error, call), code="UNREACHABLE")
     if isinstance(error, AuthenticationFailed):
         return Failure(str(error), Hint("see what is used", "kq profile show --sources"), code="AUTHENTICATION_FAILED")
-    failure = Failure(str(error), code=error.code.name)
+    failure = Failure(words, code=error.code.name)
     failure.exit_code = NOT_FOUND if error.code in MISSING else FAILED
     return failure
 

@@ -102,9 +102,9 @@ def replication_factor(topic: Selected) -> int:
 
 
 def last_write_ms(parts: list[Measure]) -> int | None:
-    """-1: nothing was ever written; None: nobody says."""
-    known = [part.last_write_ms for part in parts if part.last_write_ms is not None]
-    return max(known) if known else None
+    """-1: nothing was ever written; None: not every partition says."""
+    stamps = [part.last_write_ms for part in parts]
+    return None if None in stamps else max((stamp or 0 for stamp in stamps), default=-1)
 
 
 def _last_write_cell(parts: list[Measure], now_ms: int) -> object:
