@@ -43,7 +43,7 @@ def created(wire: Wire, name: str, partitions: int) -> Err:
 
 
 class Writer(threading.Thread):
-    """Sends one record after the other until the broker hangs up; notes the value of each acknowledged one by offset."""
+    """Sends one record after the other until the broker hangs up; notes those acknowledged, by offset."""
 
     def __init__(self, broker: Broker, number: int) -> None:
         super().__init__()
