@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from kq.client import housekeeper, producer
 from kq.testing import Broker
 from tests.support import peers
 from tests.support.peers import Kafka
@@ -30,6 +31,13 @@ def kafka(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[
 @pytest.fixture(params=["kq", pytest.param("kafka", marks=pytest.mark.java)])
 def bootstrap(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue(request.param).bootstrap)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patience with what may be a moment's lag is short here: each of these constants is waited out by some test."""
+    monkeypatch.setattr(housekeeper, "MISSING_PATIENCE_S", 0.5)
+    monkeypatch.setattr(producer, "NEW_TOPIC_PATIENCE_S", 0.5)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kq.client import Admin, Err, KafkaError, Unreachable, connect
+from kq.client.admin import routing
 from kq.client.cluster import _parse_address
 from kq.client.errors import WANTS_SASL
 from kq.client.pool import Address
@@ -194,8 +195,9 @@ async def test_a_cluster_found_again_through_the_bootstrap_servers() -> None:
 
 
 @asynchronous
-async def test_a_dead_broker_is_a_gap_and_not_the_end() -> None:
+async def test_a_dead_broker_is_a_gap_and_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two leaders, one of them unreachable: the other's answer comes, the gap is marked."""
+    monkeypatch.setattr(routing, "PATIENCE_S", 0.3)
     async with ModelBroker(partitions=2) as broker:
         original = broker.handlers[METADATA.key]
         gone = free_port("127.0.0.1")

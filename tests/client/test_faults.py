@@ -27,10 +27,9 @@ async def make(cluster: Cluster, name: str, partitions: int = 1) -> None:
 
 
 async def values(cluster: Cluster, name: str) -> list[bytes | None]:
-    end = (await Admin(cluster).list_offsets({(name, 0): -1}))[name, 0].offset
     found: list[bytes | None] = []
     async with Consumer(cluster) as consumer:
-        consumer.assign({(name, 0): 0}, {(name, 0): end})
+        consumer.assign({(name, 0): 0}, await consumer.end_offsets([(name, 0)]))
         while not consumer.finished:
             for fetched in await consumer.fetch():
                 found += fetched.values()
