@@ -96,7 +96,7 @@ _kq() {
         "profile use") words="--json -q --quiet -v --verbose --no-color --help" ;;
         "profile show") words="--sources -b --bootstrap -C --profile -X --json -q --quiet -v --verbose --no-color --plain --table --no-header --names --utc --help" ;;
         "profile edit") words="--json -q --quiet -v --verbose --no-color --help" ;;
-        "completion") words="bash zsh fish --topic-names -b --bootstrap -C --profile -X --json -q --quiet -v --verbose --no-color --help" ;;
+        "completion") words="bash zsh fish -b --bootstrap -C --profile -X --json -q --quiet -v --verbose --no-color --help" ;;
     esac
     if [[ -n $topics && $cur != -* ]]; then words="$words $(_kq_topics)"; fi
     COMPREPLY=($(compgen -W "$words" -- "$cur"))

@@ -485,7 +485,6 @@ complete -c kq -n '__kq_at profile edit' -s q -l quiet -d 'no progress and no su
 complete -c kq -n '__kq_at profile edit' -s v -l verbose -d 'each request on stderr; -vv stacks too'
 complete -c kq -n '__kq_at profile edit' -l no-color -d 'no colours (as NO_COLOR, TERM=dumb)'
 complete -c kq -n '__kq_at completion' -a 'bash zsh fish'
-complete -c kq -n '__kq_at completion' -l topic-names -d 'names of topics, for the scripts'
 complete -c kq -n '__kq_at completion' -s b -l bootstrap -r -d 'brokers to ask (KQ_BOOTSTRAP; 127.0.0.1:9092)'
 complete -c kq -n '__kq_at completion' -s C -l profile -x -a '(kq profile list --names -q 2>/dev/null)' -d 'profile to use (KQ_PROFILE)'
 complete -c kq -n '__kq_at completion' -s X -r -d 'client setting under its Kafka name; repeat'

@@ -6,6 +6,7 @@ Commands load when they are used (`groups.py`); this table alone knows them all.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from kq import __version__
 
 INTERRUPTED = 130
+LAST_STANDARD = 2
 
 HELP = """\
 kq: Kafka without the JVM
@@ -43,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line; its exit code. Without `argv` this is the program itself and does not return."""
     if argv is not None:
         return _run(list(argv))
+    _fill_missing_descriptors()
     code = _run(sys.argv[1:])
     # Taking the interpreter down costs 60 of the 220 ms of a one-shot command here, and nothing is left to be done:
     # files, sockets and threads are closed where they were opened.
@@ -50,6 +53,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(code)
+
+
+def _fill_missing_descriptors() -> None:
+    """`kq … >&-`: a socket must not become descriptor 1, nor sys.stdout be None."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= LAST_STANDARD:
+        stream = ("stdin", "stdout", "stderr")[descriptor]
+        setattr(sys, stream, os.fdopen(descriptor, "r" if descriptor == 0 else "w", closefd=False))
+    os.close(descriptor)
+    for output in (sys.stdout, sys.stderr):  # a name that the terminal's encoding lacks is no reason to fail
+        if isinstance(output, io.TextIOWrapper):
+            output.reconfigure(errors="backslashreplace")
 
 
 def _run(args: list[str]) -> int:

@@ -49,7 +49,7 @@ async def read_chunks(source: str) -> AsyncIterator[Chunk]:
         while True:
             if waits:
                 await _readable(descriptor)
-            data = os.read(descriptor, CHUNK_BYTES)
+            data = _read(descriptor, source)
             yield Chunk(data, not data)
             if not data:
                 return
@@ -65,6 +65,14 @@ def _open(path: str) -> int:
         return os.open(path, os.O_RDONLY)
     except OSError as fault:
         raise Failure(f"{path}: {(fault.strerror or str(fault)).lower()}") from None
+
+
+def _read(descriptor: int, source: str) -> bytes:
+    try:
+        return os.read(descriptor, CHUNK_BYTES)
+    except OSError as fault:
+        name = "stdin" if source == STDIN else source
+        raise Failure(f"{name}: {(fault.strerror or str(fault)).lower()}") from None
 
 
 async def _readable(descriptor: int) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from typer.core import TyperOption
+
 from kq.cli.groups import VERB_ALIASES, NounGroup, examples, help_row
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ def command_tree() -> Node:
 
 
 def _node(command: Command, path: tuple[str, ...], aliases: tuple[str, ...]) -> Node:
-    options = tuple(_option(param) for param in command.params if param.param_type_name == "option")
+    options = tuple(_option(param) for param in command.params if isinstance(param, TyperOption) and not param.hidden)
     arguments = tuple(_argument(param) for param in command.params if param.param_type_name == "argument")
     commands: tuple[Node, ...] = ()
     alone = None

@@ -235,6 +235,26 @@ def test_ctrl_c_is_130_where_nothing_is_followed(cluster: str, topic: str) -> No
         assert following.wait(20) == 0
 
 
+def test_descriptors_that_are_closed(cluster: str, topic: str) -> None:
+    """A socket that became descriptor 1 would get what was meant for stdout."""
+    run("produce", topic, "--create", stdin=b"x\n").ok()
+    kq = " ".join(KQ)
+    for line, code in ((f"{kq} consume {topic} -e >&-", 0), (f"{kq} topic list >&-", 0), (f"{kq} topic lst 2>&-", 2)):
+        assert subprocess.run(["sh", "-c", line], check=False, capture_output=True).returncode == code
+    done = subprocess.run(["sh", "-c", f"{kq} produce {topic} <&-"], check=False, capture_output=True)
+    assert done.returncode == 0
+    assert run("consume", topic, "-e").out == "x\n"
+
+
+def test_a_terminal_without_unicode(cluster: str, topic: str) -> None:
+    run("topic", "create", topic).ok()
+    environ = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    with spawn("topic", "list", topic, "--table", env=environ) as process:
+        out, err = process.communicate()
+    assert (process.returncode, err) == (0, b"")
+    assert topic.encode() in out
+
+
 HEAVY = ("rich", "textual", "asyncio", "ssl", "typer", "tomllib", "uvloop")
 
 

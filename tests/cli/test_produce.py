@@ -54,6 +54,7 @@ def test_files(cluster: str, topic: str, tmp_path: Path) -> None:
     one.write_bytes(b"1\n2")
     two.write_bytes(b"3\n")
     assert sent(topic, str(one), "-", str(two), stdin=b"x\n") == [(None, "1"), (None, "2"), (None, "x"), (None, "3")]
+    assert run("produce", topic, str(tmp_path)).err == f"kq: {tmp_path}: is a directory\n"
     assert run("produce", topic, str(tmp_path / "none")).err == f"kq: {tmp_path}/none: no such file or directory\n"
 
 
