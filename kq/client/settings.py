@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from kq.client.setting_types import LONG_MAX, Boolean, Choice, Kind, List, Number, Password, Text, invalid
+from kq.nearest import did_you_mean
 
 __all__ = ["SETTINGS", "ClientSettings", "Setting", "parse_settings"]
 
@@ -233,7 +234,7 @@ def parse_settings(given: Mapping[str, object]) -> ClientSettings:
         if kind is not None:
             values[name.replace(".", "_")] = None if value is None else kind.parse(written, value)
         elif name not in IGNORED and name not in LATER and not name.startswith(IGNORED_PREFIXES):
-            raise invalid(f"no client setting is called {written!r}{_nearest(written)}")
+            raise invalid(f"no client setting is called {written!r}{did_you_mean(written, [*SETTINGS, *ALIASES])}")
     settings = ClientSettings(**{name: value for name, value in values.items() if value is not None})
     if "enable_idempotence" not in values and _excludes_idempotence(settings):
         settings = dataclasses.replace(settings, enable_idempotence=False)  # as Java: only an explicit wish is an error
@@ -263,10 +264,3 @@ def _check(settings: ClientSettings) -> None:
             raise invalid(f"{name}={value}: kq reads PEM; convert with keytool -exportcert -rfc, or openssl pkcs12")
     if settings.wants_sasl and settings.sasl_mechanism not in MECHANISMS:
         raise invalid(f"sasl.mechanism={settings.sasl_mechanism}: kq speaks {', '.join(MECHANISMS)}")
-
-
-def _nearest(name: str) -> str:
-    import difflib  # only for those who mistype
-
-    close = difflib.get_close_matches(name, [*SETTINGS, *ALIASES], n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""

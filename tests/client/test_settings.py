@@ -44,7 +44,7 @@ def test_text_and_values_of_the_right_type_are_both_taken() -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"lingr.ms": "5"}, "did you mean 'linger.ms'?"),
+        ({"lingr.ms": "5"}, "(did you mean linger.ms?)"),
         ({"linger.ms": "soon"}, "linger.ms=soon: not a number"),
         ({"linger.ms": "-1"}, "linger.ms=-1: out of range"),
         ({"acks": "2"}, "write one of 0, 1, all"),
