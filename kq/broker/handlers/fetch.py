@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -208,10 +208,17 @@ class _Reader:
             return UNLIMITED
         return min(len(region), position.max_bytes)
 
-    async def wait(self, reads: list[Read], missing_bytes: int) -> Any:
+    def wait(self, reads: list[Read], missing_bytes: int) -> Awaitable[Any]:
+        """Parked when it returns: an append before the event loop comes to the awaiting would be missed."""
         partitions = [read.partition for read in reads if read.partition is not None]
         reads.clear()  # regions hold files open; what is there is read again
-        await self._broker.parking.park(partitions, missing_bytes=missing_bytes, timeout_ms=self._body.max_wait_ms)
+        timeout_ms: int = self._body.max_wait_ms
+        return self._answer_after(
+            self._broker.parking.park(partitions, missing_bytes=missing_bytes, timeout_ms=timeout_ms)
+        )
+
+    async def _answer_after(self, waiting: Awaitable[None]) -> Any:
+        await waiting
         return self.answer(self.read())
 
     def answer(self, reads: list[Read]) -> Any:
