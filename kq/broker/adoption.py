@@ -1,5 +1,5 @@
-"""What a broker makes of the directories in its data directory that the metadata does not know: deletions that were cut
-short, and partitions that were copied in.
+"""What becomes of directories that the metadata does not know: deletions cut short are finished, what was copied in
+becomes a topic.
 
 A directory that was copied in, from Apache Kafka or from another kq, keeps its `partition.metadata`: the topic is
 entered into the metadata under the id that stands there, with as many partitions as the highest number asks for.

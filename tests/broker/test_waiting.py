@@ -17,6 +17,7 @@ from kq.engine.disk import OsFile
 from kq.errors import Err, KafkaError
 from kq.record.batch import Record, encode_batch, parse_header
 from tests.support import brokers
+from tests.support.patience import until_async
 
 FSYNC = {"kq_log_fsync_before_ack": "true"}
 
@@ -27,6 +28,10 @@ def append(broker: Any, partition: Any) -> int:
     appended, ready = partition.append(memoryview(batch), parse_header(batch), broker.now_ms())
     broker.parking.complete(ready)
     return int(appended.last_offset) + 1
+
+
+async def _true(value: object) -> object:
+    return value
 
 
 # parking
@@ -94,8 +99,7 @@ def test_who_waits_for_a_sync_shares_it_and_nobody_returns_too_early(
             partition = broker.partitions.resolve("t", 0)
             monkeypatch.setattr(OsFile, "sync", slow)
             first = asyncio.create_task(broker.flusher.sync(partition, append(broker, partition)))
-            while not syncs:
-                await asyncio.sleep(0.01)
+            await until_async(lambda: _true(syncs), "the first sync has begun")
             later = [asyncio.create_task(broker.flusher.sync(partition, append(broker, partition))) for _ in range(20)]
             await asyncio.sleep(0)
             assert partition.high_watermark == 0, "nobody reads what a power cut could take back"
@@ -152,8 +156,7 @@ def test_a_job_that_fails_goes_on_and_is_told_once(caplog: pytest.LogCaptureFixt
     async def story() -> None:
         upkeep = Upkeep()
         upkeep.every(0.001, sweep)
-        while len(runs) < 8:
-            await asyncio.sleep(0.001)
+        await until_async(lambda: _true(len(runs) >= 8), "the job has run eight times")
         await upkeep.stop()
         count = len(runs)
         await asyncio.sleep(0.01)
