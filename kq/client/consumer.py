@@ -63,8 +63,7 @@ class Consumer:
     def assign(self, places: Mapping[TopicPartition, int], stops: Mapping[TopicPartition, int] | None = None) -> None:
         """Reads these partitions from these offsets, or from EARLIEST or LATEST, and no others.
 
-        At an offset in `stops` a partition ends: the record there is not read. A partition that was read already and is
-        named with the same place goes on where it is only if `seek` says so: it begins anew.
+        At its offset in `stops` a partition ends: the record there is not read. Nothing of an earlier assignment stays.
         """
         for reader in self._readers.values():
             reader.turn += 1  # whatever is under way for it is nobody's any more

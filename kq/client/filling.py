@@ -107,7 +107,7 @@ class Filler:
     ) -> None:
         queue = self._accumulator.queue(topic, partition)
         start = 0
-        while start < len(rows) and await self._has_room(rows[start:], accepted):
+        while start < len(rows) and await self._has_room(rows, start, accepted):
             start = self._cut(queue, columns, rows, sizes, start, accepted)
 
     async def _fill_in_turn(
@@ -115,18 +115,18 @@ class Filler:
     ) -> None:
         sticky = self._sticky(topic.name)
         start = 0
-        while start < len(rows) and await self._has_room(rows[start:], accepted):
+        while start < len(rows) and await self._has_room(rows, start, accepted):
             queue = self._accumulator.queue(topic.name, self._turn(topic, sticky))
             stop = self._cut(queue, columns, rows, sizes, start, accepted)
             sticky.sent(sizes.total(start, stop), filled=queue.open is None)
             start = stop
 
-    async def _has_room(self, rows: Sequence[int], accepted: Accepted) -> bool:
-        """Waits for memory; without any for too long, the rest is rejected."""
+    async def _has_room(self, rows: Sequence[int], start: int, accepted: Accepted) -> bool:
+        """Waits for memory; without any for too long, the rows from `start` on are rejected."""
         try:
             await self._room()
         except KafkaError as error:
-            accepted.rejected.extend((row, error) for row in rows)
+            accepted.rejected.extend((row, error) for row in rows[start:])
             return False
         return True
 

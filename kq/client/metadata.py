@@ -110,8 +110,11 @@ class MetadataCache:
             merged: dict[str, Topic] = fresh
         else:
             merged = {**known, **fresh}
-        for name in fresh:
-            self._answered_ms[name] = now_ms
+        for name, topic in fresh.items():
+            if topic.error:
+                self._answered_ms.pop(name, None)  # it may be there the next moment
+            else:
+                self._answered_ms[name] = now_ms
         self.current = ClusterMetadata(
             cluster_id=answer.cluster_id or self.current.cluster_id,
             controller_id=answer.controller_id,

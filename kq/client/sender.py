@@ -60,6 +60,7 @@ class Sender:
         self.crash: KafkaError | None = None  # nothing can be sent any more
         self._in_flight: dict[int, int] = {}  # requests on the way, by node
         self._producer: tuple[int, int] | None = None  # id and epoch, once they were asked for
+        self._turn = 0
         self._hurried = 0  # how many wait for everything to be sent
         self._errands.start(self._run())
 
@@ -160,6 +161,9 @@ class Sender:
             self._errands.once(("dial", node), lambda: self._dial(node, queues))
             return
         most = self._settings.max_in_flight_requests_per_connection
+        self._turn += 1
+        first = self._turn % len(queues)  # where requests are too small for all, each partition is first at times
+        queues = queues[first:] + queues[:first]
         while queues and self._in_flight.get(node, 0) < most:
             loads, queues = self._load(queues)
             self._in_flight[node] = self._in_flight.get(node, 0) + 1
@@ -287,17 +291,17 @@ class Sender:
             case Outcome.SPLIT:
                 queue.again(*batch.split())
             case Outcome.RENUMBER:
-                queue.again(batch)
-                self._renumber(queue)
+                self._again(queue, batch)
+                queue.renumber = True
+                if queue.numbers is not None and queue.numbers.exhausted:
+                    self._producer = None  # asked for anew
             case Outcome.RETRY:
-                pause_s = self._cluster.retry.delay_ms(batch.attempts, self._cluster.rng) / 1000
-                queue.retry_at_s = self._loop.time() + pause_s
-                queue.again(batch)
+                self._again(queue, batch)
 
-    def _renumber(self, queue: PartitionQueue) -> None:
-        queue.renumber = True
-        if queue.numbers is not None and queue.numbers.exhausted:
-            self._producer = None  # asked for anew
+    def _again(self, queue: PartitionQueue, batch: Batch) -> None:
+        pause_s = self._cluster.retry.delay_ms(batch.attempts, self._cluster.rng) / 1000
+        queue.retry_at_s = self._loop.time() + pause_s
+        queue.again(batch)
 
     def _done(self, queue: PartitionQueue, batch: Batch, offset: int, append_time_ms: int) -> None:
         if batch in queue.on_the_way:
@@ -351,7 +355,8 @@ class Sender:
         try:
             answer = await self._cluster.retrying(ask)
         except KafkaError as error:
-            self._give_up(list(self._accumulator.active.values()), error)
+            sentence = f"no producer id: {error}; enable.idempotence=false needs none"
+            self._give_up(list(self._accumulator.active.values()), KafkaError(error.code, sentence))
         else:
             self._producer = (answer.producer_id, answer.producer_epoch)
 

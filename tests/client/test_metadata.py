@@ -38,6 +38,13 @@ def test_an_answer_about_all_topics_shows_what_is_gone() -> None:
     assert cache.age_ms(["t"], 5) == float("inf")
 
 
+def test_a_missing_topic_is_asked_for_again() -> None:
+    cache = MetadataCache()
+    cache.merge(answer(topic("t", error=Err.UNKNOWN_TOPIC_OR_PARTITION)), all_topics=False, now_ms=100)
+    assert cache.current.topics["t"].error
+    assert cache.age_ms(["t"], 101) == float("inf")
+
+
 def test_a_broker_that_lags_behind_does_not_bring_an_old_leader_back() -> None:
     cache = MetadataCache()
     cache.merge(answer(topic(leader=2, epoch=6)), all_topics=False, now_ms=1)

@@ -42,6 +42,8 @@ class TopicAdmin:
             validate_only=validate_only,
         )
         answer = await change(self._cluster, CREATE_TOPICS, body, _topic_codes)
+        for topic in answer.topics:
+            self._cluster.forget(topic.name)
         return {topic.name: _created(topic) for topic in answer.topics}
 
     async def delete_topics(self, names: Iterable[str]) -> dict[str, KafkaError | None]:
