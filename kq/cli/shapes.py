@@ -129,9 +129,10 @@ class Lines:
         values: Sequence[bytes | None] = lines
         keys: Sequence[bytes | None] | None = None
         if self._key_delimiter is not None:
-            parts = [line.partition(self._key_delimiter) for line in lines]
-            keys = [key if found else common.key for key, found, _ in parts]
-            values = [value if found else key for key, found, value in parts]
+            keys, found, values = zip(*[line.partition(self._key_delimiter) for line in lines], strict=True)
+            if b"" in found:  # some lines have no key
+                values = [value if had else key for key, had, value in zip(keys, found, values, strict=True)]
+                keys = [key if had else common.key for key, had in zip(keys, found, strict=True)]
         elif common.key is not None:
             keys = [common.key] * len(lines)
         if common.tombstones:
