@@ -6,6 +6,7 @@ import json
 import subprocess
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
@@ -34,12 +35,15 @@ def test_librdkafkas_idempotent_producer(end: str) -> None:
 
 
 @pytest.mark.java
-def test_javas_idempotent_producer() -> None:
+def test_javas_idempotent_producer(tmp_path: Path) -> None:
     count = 4000
+    settings = tmp_path / "producer.properties"  # the tool itself turns retries off
+    settings.write_text("retries=2147483647\nenable.idempotence=true\nacks=all\n")
     with Broker() as broker:
         topics.create(broker.bootstrap, "survivor", 2)
         command = [peers.tool(), "kafka-verifiable-producer", "--bootstrap-server", broker.bootstrap]
         command += ["--topic", "survivor", "--max-messages", str(count), "--throughput", "800"]
+        command += ["--command-config", str(settings)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as tool:
             assert tool.stdout is not None
             events = []
