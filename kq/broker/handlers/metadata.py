@@ -47,8 +47,9 @@ def metadata(broker: Broker, call: Call) -> Answer:
     if missing and body.allow_auto_topic_creation and broker.settings.auto_create_topics_enable:
         broker.topics.create_soon(missing)
     brokers = [
-        METADATA.Response.Broker(node_id=b.node_id, host=b.host, port=b.port, rack=b.rack)
+        METADATA.Response.Broker(node_id=b.node_id, host=host, port=port, rack=b.rack)
         for b in image.brokers.values()
+        for host, port in [b.at(session.listener)]
     ]
     return METADATA.Response(
         brokers=brokers,
@@ -134,7 +135,11 @@ def describe_cluster(broker: Broker, call: Call) -> Answer:
         endpoint_type=BROKERS_ENDPOINT,
         cluster_id=image.cluster_id,
         controller_id=image.controller_id,
-        brokers=[make(broker_id=b.node_id, host=b.host, port=b.port, rack=b.rack) for b in image.brokers.values()],
+        brokers=[
+            make(broker_id=b.node_id, host=host, port=port, rack=b.rack)
+            for b in image.brokers.values()
+            for host, port in [b.at(session.listener)]
+        ],
         cluster_authorized_operations=session.authorized_operations(
             Resource.CLUSTER, CLUSTER, asked=body.include_cluster_authorized_operations
         ),

@@ -14,6 +14,7 @@ of a partition named twice the later offset counts, and it is answered once.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ Found = tuple[int, int, int]  # timestamp, offset, leader epoch; each -1 for unk
 NOTHING: Found = (-1, -1, -1)
 
 
-def list_offsets(broker: Broker, call: Call) -> Answer:
+async def list_offsets(broker: Broker, call: Call) -> Any:
     named = Counter((topic.name, p.index) for topic in call.body.topics for p in topic.partitions)
     topics: dict[str, dict[int, Any]] = {}
     for topic in call.body.topics:
@@ -53,7 +54,7 @@ def list_offsets(broker: Broker, call: Call) -> Answer:
             try:
                 if named[topic.name, asked.index] > 1:
                     raise KafkaError(Err.INVALID_REQUEST)
-                timestamp, offset, epoch = _find(broker, call, topic.name, asked)
+                timestamp, offset, epoch = await _find(broker, call, topic.name, asked)
             except KafkaError as failure:
                 error = failure.code
             answer = LIST_OFFSETS.Response.Partition(
@@ -68,7 +69,7 @@ def list_offsets(broker: Broker, call: Call) -> Answer:
     )
 
 
-def _find(broker: Broker, call: Call, topic: str, asked: Any) -> Found:
+async def _find(broker: Broker, call: Call, topic: str, asked: Any) -> Found:
     if not call.session.authorize(Operation.DESCRIBE, Resource.TOPIC, topic):
         raise KafkaError(Err.TOPIC_AUTHORIZATION_FAILED)
     if call.body.isolation_level not in (0, READ_COMMITTED):
@@ -80,10 +81,10 @@ def _find(broker: Broker, call: Call, topic: str, asked: Any) -> Found:
     partition.check_epoch(asked.current_leader_epoch)
     is_consumer = call.body.replica_id == CONSUMER
     end_offset = partition.end_for(call.body.isolation_level) if is_consumer else partition.log.log_end_offset
-    return _position(partition, target, end_offset)
+    return await _position(partition, target, end_offset)
 
 
-def _position(partition: Partition, target: int, end_offset: int) -> Found:
+async def _position(partition: Partition, target: int, end_offset: int) -> Found:
     log = partition.log
     if target == LATEST:
         return (-1, end_offset, log.leader_epoch)
@@ -91,7 +92,10 @@ def _position(partition: Partition, target: int, end_offset: int) -> Found:
         return (-1, log.log_start_offset, log.epoch_of(log.log_start_offset))
     if target in (LATEST_TIERED, EARLIEST_PENDING):
         return NOTHING
-    found = log.find_max_timestamp() if target == MAX_TIMESTAMP else log.find_by_time(target)
+    if target == MAX_TIMESTAMP:
+        found = await asyncio.to_thread(log.find_max_timestamp)  # decompresses a batch: not on the loop
+    else:
+        found = await asyncio.to_thread(log.find_by_time, target)
     if found is None or found.offset >= end_offset:
         return NOTHING
     return (found.timestamp, found.offset, found.leader_epoch)
@@ -120,18 +124,23 @@ async def delete_records(broker: Broker, call: Call) -> Any:
     wanted: dict[str, dict[int, int]] = {}
     for topic in call.body.topics:
         wanted.setdefault(topic.name, {}).update({asked.index: asked.offset for asked in topic.partitions})
-    topics = []
+    topics, trimmed = [], []
     for name, offsets in wanted.items():
         answers = []
         for index, offset in offsets.items():
             answer = make.Partition(index=index, low_watermark=-1)
             try:
                 answer.low_watermark = _trim(broker, call, name, index, offset)
+                trimmed.append(answer)
             except KafkaError as failure:
                 answer.error_code = failure.code
             answers.append(answer)
         topics.append(make.Topic(name=name, partitions=answers))
-    await broker.in_metadata_thread(broker.logs.checkpoint)  # what was deleted stays deleted, whatever happens next
+    try:
+        await broker.checkpoint()  # what was deleted stays deleted, whatever happens next
+    except KafkaError as failure:
+        for answer in trimmed:
+            answer.error_code, answer.low_watermark = failure.code, -1
     return make(topics=topics)
 
 
@@ -147,6 +156,7 @@ def _trim(broker: Broker, call: Call, topic: str, index: int, offset: int) -> in
     if not 0 <= offset <= partition.high_watermark:
         raise KafkaError(Err.OFFSET_OUT_OF_RANGE)
     partition.log.advance_start(offset)
+    broker.parking.complete(broker.parking.waits.wake(partition))  # a fetch below it must learn so
     return partition.log.log_start_offset
 
 

@@ -202,13 +202,16 @@ def _append(broker: Broker, write: Write, now_ms: int) -> None:
 
 
 async def _sync_and_answer(broker: Broker, call: Call, writes: list[Write], syncing: list[Write]) -> Any:
-    for write in syncing:
-        assert write.partition is not None
-        try:
-            await broker.flusher.sync(write.partition, write.wanted_offset)
-        except KafkaError as error:
-            write.error = error
+    await asyncio.gather(*(_sync(broker, write) for write in syncing))
     return _answer(call, writes)
+
+
+async def _sync(broker: Broker, write: Write) -> None:
+    assert write.partition is not None
+    try:
+        await broker.flusher.sync(write.partition, write.wanted_offset)
+    except KafkaError as error:
+        write.error = error
 
 
 def _answer(call: Call, writes: list[Write]) -> Any:

@@ -30,7 +30,10 @@ async def init_producer_id(broker: Broker, call: Call) -> Any:
     if transactional_id is not None:
         error = Err.TRANSACTIONAL_ID_AUTHORIZATION_FAILED if transactional_id else Err.INVALID_REQUEST
         return INIT_PRODUCER_ID.Response(error_code=error, producer_epoch=-1)
-    return INIT_PRODUCER_ID.Response(producer_id=await broker.next_producer_id(), producer_epoch=0)
+    try:
+        return INIT_PRODUCER_ID.Response(producer_id=await broker.next_producer_id(), producer_epoch=0)
+    except KafkaError:  # the store has none to give now: an answer on which every client asks again
+        return INIT_PRODUCER_ID.Response(error_code=Err.COORDINATOR_LOAD_IN_PROGRESS, producer_epoch=-1)
 
 
 def describe_producers(broker: Broker, call: Call) -> Answer:
