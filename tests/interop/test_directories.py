@@ -126,19 +126,16 @@ def test_kqs_segments_are_served_by_kafka(own_kafka: Kafka, tmp_path: Path) -> N
     until(lambda: len(read(own_kafka.bootstrap, topic)) == len(before), "Kafka serves what kq wrote")
     assert seen(own_kafka.bootstrap, topic) == before
     # Java's producer is idempotent, with an id from Kafka: it must not meet that id in kq's batches.
-    printed = peers.run(
-        "kafka-verifiable-producer",
-        "--bootstrap-server",
-        own_kafka.bootstrap,
-        "--topic",
-        topic,
-        "--max-messages",
-        "500",
-    ).stdout
+    load = peers.idempotent_producer(own_kafka.bootstrap, topic, 500, tmp_path)
+    printed = peers.run("kafka-verifiable-producer", *load).stdout
     assert '"sent":500,"acked":500' in printed
     after = seen(own_kafka.bootstrap, topic)
     assert after[: len(before)] == before
     assert sorted(int(value or b"") for _, _, _, value, _ in after[len(before) :]) == list(range(500))
+    own_kafka.stop()
+    ids = [batch.producer_id for batch in dump(receiver).all_batches if batch.base_offset >= len(before)]
+    assert ids
+    assert min(ids) >= 0
 
 
 def test_ids_in_a_copied_directory_are_not_issued_again(own_kafka: Kafka, tmp_path: Path) -> None:

@@ -37,13 +37,10 @@ def test_librdkafkas_idempotent_producer(end: str) -> None:
 @pytest.mark.java
 def test_javas_idempotent_producer(tmp_path: Path) -> None:
     count = 4000
-    settings = tmp_path / "producer.properties"  # the tool itself turns retries off
-    settings.write_text("retries=2147483647\nenable.idempotence=true\nacks=all\n")
     with Broker() as broker:
         topics.create(broker.bootstrap, "survivor", 2)
-        command = [peers.tool(), "kafka-verifiable-producer", "--bootstrap-server", broker.bootstrap]
-        command += ["--topic", "survivor", "--max-messages", str(count), "--throughput", "800"]
-        command += ["--command-config", str(settings)]
+        load = peers.idempotent_producer(broker.bootstrap, "survivor", count, tmp_path)
+        command = [peers.tool(), "kafka-verifiable-producer", *load, "--throughput", "800"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as tool:
             assert tool.stdout is not None
             events = []

@@ -58,6 +58,15 @@ def run(
     return result
 
 
+def idempotent_producer(bootstrap: str, topic: str, count: int, room: Path) -> list[str | os.PathLike[str]]:
+    """Arguments of kafka-verifiable-producer for Java's producer as it is by default. The tool itself turns retries off,
+    and idempotence with them."""
+    settings = room / "producer.properties"
+    settings.write_text("retries=2147483647\nenable.idempotence=true\nacks=all\n")
+    where = ["--bootstrap-server", bootstrap, "--topic", topic]
+    return [*where, "--max-messages", str(count), "--command-config", settings]
+
+
 @dataclass
 class Kafka:
     """An Apache Kafka of one node in a directory of its own; it keeps its port over stop() and start()."""
