@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Protocol
 
 from kq.cli.failures import Failure
@@ -16,6 +15,7 @@ from kq.cli.intake import Cutter
 from kq.cli.jsonlines import JsonRecord, read_lines
 from kq.cli.rows import Headers
 from kq.cli.unformat import BadInput, Reader
+from kq.client.partitioner import partitions_of
 
 Refuse = Callable[[int, str], None]  # line number, why
 
@@ -49,19 +49,32 @@ class Shipment:
         """Of keys and values."""
         return _length(self.values) + _length(self.keys or ())
 
-    def runs(self) -> list[Shipment]:
-        """Itself, or stretches with and without keys: the producer keeps the order of calls, and inside a call only
-        that of records that are alike in this."""
+    @property
+    def is_mixed(self) -> bool:
+        """Records with and without a key, and no partition said: the producer would part them and lose their order."""
         keys = self.keys
-        if keys is None or self.partition is not None or None not in keys or not any(key is not None for key in keys):
-            return [self]
-        runs = []
-        start = 0
-        for _, run in groupby(keys, key=lambda key: key is None):
-            stop = start + sum(1 for _ in run)
-            runs.append(self.part(start, stop))
-            start = stop
-        return runs
+        return keys is not None and self.partition is None and None in keys and any(key is not None for key in keys)
+
+    def by_partition(self, count: int, keyless: int) -> list[Shipment]:
+        """One for each partition, order kept: keys decide as they always do, records without one go to `keyless`."""
+        keys = self.keys or ()
+        chosen = iter(partitions_of([key for key in keys if key is not None], count))
+        groups: dict[int, list[int]] = {}
+        for place, key in enumerate(keys):
+            groups.setdefault(keyless if key is None else next(chosen), []).append(place)
+        return [self._picked(places, partition) for partition, places in groups.items()]
+
+    def _picked(self, places: Sequence[int], partition: int) -> Shipment:
+        stamps = self.timestamps_ms
+        return Shipment(
+            self.topic,
+            [self.values[place] for place in places],
+            [self.numbers[place] for place in places],
+            None if self.keys is None else [self.keys[place] for place in places],
+            None if self.headers is None else [self.headers[place] for place in places],
+            stamps if stamps is None or isinstance(stamps, int) else [stamps[place] for place in places],
+            partition,
+        )
 
 
 def _length(column: Sequence[bytes | None]) -> int:
