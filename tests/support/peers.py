@@ -59,7 +59,7 @@ def run(
 
 
 def idempotent_producer(bootstrap: str, topic: str, count: int, room: Path) -> list[str | os.PathLike[str]]:
-    """Arguments of kafka-verifiable-producer for Java's producer as it is by default. The tool itself turns retries off,
+    """Arguments of kafka-verifiable-producer for Java's producer as it is by default: the tool turns retries off,
     and idempotence with them."""
     settings = room / "producer.properties"
     settings.write_text("retries=2147483647\nenable.idempotence=true\nacks=all\n")
