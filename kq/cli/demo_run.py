@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import kq
 from kq.cli.broker_start import Order, detached
-from kq.cli.failures import Failure
+from kq.cli.failures import Failure, Hint
 from kq.cli.running import is_broker
 from kq.cli.units import duration_text
 
@@ -49,6 +49,10 @@ def run(call: Call, file: str | None, *, keep: bool) -> None:
         ready = detached(Order(data_dir=directory, listen="127.0.0.1:0"))
         _show(call, ready["bootstrap"])
         steps = _Demo(call, ready["bootstrap"], directory, path, original).run()
+    except Failure as failure:
+        if keep and ready:
+            failure.hints = (*failure.hints, Hint("end it", f"kq broker stop --data-dir {directory}"))
+        raise
     finally:
         if not keep:
             if ready:

@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import socket
-import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -200,14 +200,37 @@ def test_demo_tells_a_difference() -> None:
     assert _difference([b"a b c", b"x", b""], held) == "4 records came out, 3 lines went in"
 
 
-def test_demo_keeps_what_it_is_told_to(tmp_path: Path) -> None:
-    text = tmp_path / "t"
+@pytest.fixture
+def kept_rooms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where demos make their directories; a broker that one leaves running is stopped, also when the test fails."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    yield tmp_path
+    for room in tmp_path.glob("kq-demo-*"):
+        run("broker", "stop", "--data-dir", str(room))
+
+
+def test_demo_that_fails_says_how_to_end_what_it_keeps(kept_rooms: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = kept_rooms / "t"
+    text.write_text("a b\n")
+    monkeypatch.setattr("kq.cli.demo_run._difference", lambda lines, held: "line 1 is missing")
+    ran = run("demo", str(text), "--keep")
+    (room,) = kept_rooms.glob("kq-demo-*")
+    assert ran.code == 1
+    assert ran.err == (
+        "kq: what came out is not what went in: line 1 is missing\n"
+        f"    end it:       kq broker stop --data-dir {room}\n"
+    )
+    assert run("demo", str(text)).code == 1
+    assert list(kept_rooms.glob("kq-demo-*")) == [room]  # without --keep nothing is left behind, failed or not
+
+
+def test_demo_keeps_what_it_is_told_to(kept_rooms: Path) -> None:
+    text = kept_rooms / "t"
     text.write_text("a b\n")
     document = json.loads(run("demo", str(text), "--keep", "--json").ok().out)
     assert document["ok"] is True
     assert [step["command"].split()[0] for step in document["steps"]] == ["kq", "kq", "kq", "wc", "kq"]
     run("broker", "stop", "--data-dir", document["kept"]).ok()
-    subprocess.run(["rm", "-r", document["kept"]], check=True)
 
 
 def test_bench(cluster: str, topic: str) -> None:
