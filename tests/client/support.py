@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from kq.client import Admin, Cluster, NewTopic
 from kq.client.settings import ClientSettings, parse_settings
 
 T = TypeVar("T")
@@ -37,6 +38,19 @@ async def until(condition: Callable[[], Awaitable[object]], what: str, timeout_s
     while not await condition():
         assert asyncio.get_running_loop().time() < deadline, f"it did not come true that {what}"
         await asyncio.sleep(0.05)
+
+
+async def make_topic(cluster: Cluster, name: str, partitions: int = 1, **configs: str) -> None:
+    """A topic that shows: a KRaft broker's own metadata follows the controller's a moment later."""
+    named = {key.replace("_", "."): value for key, value in configs.items()}
+    made = await Admin(cluster).create_topics([NewTopic(name, partitions, 1, configs=named)])
+    assert made[name].error is None
+
+    async def shown() -> bool:
+        topic = (await cluster.metadata([name], max_age_ms=0)).topics[name]
+        return len(topic.partitions) == partitions and all(p.leader >= 0 for p in topic.partitions.values())
+
+    await until(shown, "the topic shows")
 
 
 def settings(bootstrap: str, **named: object) -> ClientSettings:

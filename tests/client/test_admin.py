@@ -24,17 +24,14 @@ from kq.client import (
     connect,
 )
 from kq.client.admin.types import EARLIEST_LOCAL, LATEST_TIERED
-from tests.client.support import asynchronous, settings, until
+from tests.client.support import asynchronous, make_topic, settings, until
 
 GONE = 77  # a node id nobody has
 
 
 async def make(cluster: Cluster, name: str, partitions: int = 2, **configs: str) -> Admin:
-    admin = Admin(cluster)
-    named = {key.replace("_", "."): value for key, value in configs.items()}
-    made = (await admin.create_topics([NewTopic(name, partitions, 1, configs=named)]))[name]
-    assert made.error is None
-    return admin
+    await make_topic(cluster, name, partitions, **configs)
+    return Admin(cluster)
 
 
 def code(error: KafkaError | None) -> Err:
@@ -62,6 +59,10 @@ async def test_topics_are_created_with_errors_beside_each(bootstrap: str, name: 
         again = await admin.create_topics([NewTopic(name, 1, 1)])
         assert code(again[name].error) is Err.TOPIC_ALREADY_EXISTS
 
+        async def shown() -> bool:
+            return not any(topic.error for topic in (await cluster.metadata([name, f"{name}-a"])).topics.values())
+
+        await until(shown, "both topics show")
         metadata = await cluster.metadata([name, f"{name}-a"])
         assert len(metadata.topics[name].partitions) == 3
         assert metadata.topics[name].id == made[name].id != bytes(16)
@@ -132,9 +133,15 @@ async def test_settings_change_one_by_one(bootstrap: str, name: str) -> None:
         admin = await make(cluster, name, retention_ms="60000")
         topic, missing = Resource.topic(name), Resource.topic(f"{name}-x")
 
-        async def mine() -> dict[str, str | None]:
-            entries = (await admin.describe_configs([topic]))[topic].entries
-            return {entry.name: entry.value for entry in entries.values() if entry.source is ConfigSource.TOPIC}
+        async def are(expected: dict[str, str]) -> None:
+            """The topic's own settings, as soon as a KRaft broker has heard of them."""
+
+            async def mine() -> bool:
+                entries = (await admin.describe_configs([topic]))[topic].entries
+                own = {e.name: e.value for e in entries.values() if e.source is ConfigSource.TOPIC}
+                return own == expected
+
+            await until(mine, f"the settings are {expected}")
 
         changed = await admin.alter_configs({
             topic: [ConfigChange("segment.ms", "5000"), ConfigChange("cleanup.policy", "compact", AlterOp.APPEND)],
@@ -142,16 +149,16 @@ async def test_settings_change_one_by_one(bootstrap: str, name: str) -> None:
         })  # fmt: skip
         assert code(changed[topic]) is Err.NONE
         assert code(changed[missing]) is Err.UNKNOWN_TOPIC_OR_PARTITION
-        assert await mine() == {"retention.ms": "60000", "segment.ms": "5000", "cleanup.policy": "delete,compact"}
+        await are({"retention.ms": "60000", "segment.ms": "5000", "cleanup.policy": "delete,compact"})
         bad = await admin.alter_configs({topic: [ConfigChange("segment.ms", "soon")]})
         assert code(bad[topic]) is Err.INVALID_CONFIG
         assert "segment.ms" in str(bad[topic])
         tried = await admin.alter_configs({topic: [ConfigChange("segment.ms", "1")]}, validate_only=True)
         assert code(tried[topic]) is Err.NONE
         await admin.alter_configs({topic: [ConfigChange("segment.ms", None, AlterOp.DELETE)]})
-        assert await mine() == {"retention.ms": "60000", "cleanup.policy": "delete,compact"}
+        await are({"retention.ms": "60000", "cleanup.policy": "delete,compact"})
         await admin.replace_configs({topic: {"retention.bytes": "1000"}})
-        assert await mine() == {"retention.bytes": "1000"}
+        await are({"retention.bytes": "1000"})
 
 
 @asynchronous

@@ -15,12 +15,11 @@ from kq.client import (
     Consumer,
     Err,
     KafkaError,
-    NewTopic,
     Producer,
     TopicPartition,
     connect,
 )
-from tests.client.support import asynchronous, settings
+from tests.client.support import asynchronous, make_topic, settings
 from tests.support import peers
 
 
@@ -30,9 +29,7 @@ def numbered(first: int, end: int) -> list[bytes]:
 
 async def make(cluster: Cluster, name: str, *sizes: int, **configs: str) -> None:
     """A topic whose partitions hold so many numbered records each."""
-    named = {key.replace("_", "."): value for key, value in configs.items()}
-    made = await Admin(cluster).create_topics([NewTopic(name, len(sizes), 1, configs=named)])
-    assert made[name].error is None
+    await make_topic(cluster, name, len(sizes), **configs)
     async with Producer(cluster) as producer:
         for partition, size in enumerate(sizes):
             await producer.send_values(name, numbered(0, size), partition=partition)

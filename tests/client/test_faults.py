@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from kq.client import Admin, Cluster, Consumer, Delivered, Err, KafkaError, NewTopic, Producer, connect
+from kq.client import Admin, Cluster, Consumer, Delivered, Err, KafkaError, Producer, connect
 from kq.testing import Broker
-from tests.client.support import asynchronous, settings
+from tests.client.support import asynchronous, make_topic, settings
 
 
 @pytest.fixture
@@ -20,10 +20,6 @@ def broker() -> Iterator[Broker]:
 
 def numbered(first: int, end: int) -> list[bytes]:
     return [b"%06d" % number for number in range(first, end)]
-
-
-async def make(cluster: Cluster, name: str, partitions: int = 1) -> None:
-    assert (await Admin(cluster).create_topics([NewTopic(name, partitions, 1)]))[name].error is None
 
 
 async def values(cluster: Cluster, name: str) -> list[bytes | None]:
@@ -42,7 +38,7 @@ async def values(cluster: Cluster, name: str) -> list[bytes | None]:
 @asynchronous
 async def test_refusals_that_pass(broker: Broker, name: str, error: str) -> None:
     async with connect(settings(broker.bootstrap, batch_size=300)) as cluster:
-        await make(cluster, name)
+        await make_topic(cluster, name)
         broker.inject("Produce", error=error, times=4)
         async with Producer(cluster) as producer:
             await producer.send_values(name, numbered(0, 100))
@@ -54,7 +50,7 @@ async def test_refusals_that_pass(broker: Broker, name: str, error: str) -> None
 @asynchronous
 async def test_requests_without_an_answer(broker: Broker, name: str, api: str) -> None:
     async with connect(settings(broker.bootstrap, request_timeout_ms=300, fetch_max_wait_ms=50)) as cluster:
-        await make(cluster, name)
+        await make_topic(cluster, name)
         broker.inject(api, drop=True, times=2)
         async with Producer(cluster) as producer:
             await producer.send_values(name, numbered(0, 100))
@@ -67,7 +63,7 @@ async def test_requests_without_an_answer(broker: Broker, name: str, api: str) -
 @asynchronous
 async def test_reading_goes_on_after_refusals(broker: Broker, name: str, error: str) -> None:
     async with connect(settings(broker.bootstrap)) as cluster:
-        await make(cluster, name)
+        await make_topic(cluster, name)
         async with Producer(cluster) as producer:
             await producer.send_values(name, numbered(0, 50))
         broker.inject("Fetch", error=error, times=3)
@@ -77,7 +73,7 @@ async def test_reading_goes_on_after_refusals(broker: Broker, name: str, error: 
 @asynchronous
 async def test_an_error_that_concerns_everything_is_raised(broker: Broker, name: str) -> None:
     async with connect(settings(broker.bootstrap)) as cluster, Consumer(cluster) as consumer:
-        await make(cluster, name)
+        await make_topic(cluster, name)
         broker.inject("Fetch", error="CLUSTER_AUTHORIZATION_FAILED")
         consumer.assign({(name, 0): 0})
         with pytest.raises(KafkaError) as caught:
@@ -88,7 +84,7 @@ async def test_an_error_that_concerns_everything_is_raised(broker: Broker, name:
 async def _while_it_writes(broker: Broker, name: str, harm: Callable[[], None], **named: object) -> None:
     """Writes 3000 records while `harm` is done in the middle, and reads them all along."""
     async with connect(settings(broker.bootstrap, batch_size=500, request_timeout_ms=2000, **named)) as cluster:
-        await make(cluster, name)
+        await make_topic(cluster, name)
         got: list[bytes | None] = []
 
         async def read(consumer: Consumer) -> None:
@@ -140,7 +136,7 @@ async def test_a_broker_that_hangs_for_longer_than_a_request_may(broker: Broker,
 @asynchronous
 async def test_a_reader_tells_its_trouble_and_goes_on(broker: Broker, name: str) -> None:
     async with connect(settings(broker.bootstrap)) as cluster:
-        await make(cluster, name)
+        await make_topic(cluster, name)
         async with Consumer(cluster) as consumer:
             consumer.assign({(name, 0): 0})
             assert await consumer.fetch(timeout_ms=50) == []
@@ -162,14 +158,14 @@ async def test_a_reader_tells_its_trouble_and_goes_on(broker: Broker, name: str)
 async def test_a_topic_deleted_and_made_anew_is_read_from_its_start(broker: Broker, name: str, reset: str) -> None:
     """Also where it is longer than what had been read: old offsets mean nothing in it."""
     async with connect(settings(broker.bootstrap, auto_offset_reset=reset)) as cluster:
-        await make(cluster, name)
+        await make_topic(cluster, name)
         async with Producer(cluster) as producer, Consumer(cluster) as consumer:
             consumer.assign({(name, 0): 0})
             await producer.send_values(name, numbered(0, 50))
             (fetched,) = await consumer.fetch()
             assert len(fetched.values()) == 50
             await Admin(cluster).delete_topics([name])
-            await make(cluster, name)
+            await make_topic(cluster, name)
             await producer.send_values(name, numbered(100, 300))
             await producer.flush()
             assert producer.first_error is None
@@ -182,13 +178,13 @@ async def test_a_topic_deleted_and_made_anew_is_read_from_its_start(broker: Brok
 @asynchronous
 async def test_a_topic_made_anew_is_an_error_where_nothing_is_told(broker: Broker, name: str) -> None:
     async with connect(settings(broker.bootstrap, auto_offset_reset="none")) as cluster:
-        await make(cluster, name)
+        await make_topic(cluster, name)
         async with Producer(cluster) as producer, Consumer(cluster) as consumer:
             await producer.send_values(name, numbered(0, 5))
             consumer.assign({(name, 0): 0})
             await consumer.fetch()
             await Admin(cluster).delete_topics([name])
-            await make(cluster, name)
+            await make_topic(cluster, name)
             (fetched,) = await consumer.fetch()
             assert fetched.error is not None
             assert "was deleted and made anew" in str(fetched.error)

@@ -6,18 +6,12 @@ import random
 
 import pytest
 
-from kq.client import Admin, Cluster, Consumer, Err, KafkaError, NewTopic, Producer, RecordTooLarge, connect
+from kq.client import Admin, Cluster, Consumer, Err, KafkaError, Producer, RecordTooLarge, connect
 from kq.client.settings import CODECS
 from kq.record.batch import Record
 from kq.record.murmur2 import partition_for
-from tests.client.support import asynchronous, settings, until
+from tests.client.support import asynchronous, make_topic, settings, until
 from tests.support import peers
-
-
-async def make(cluster: Cluster, name: str, partitions: int = 1, **configs: str) -> None:
-    named = {key.replace("_", "."): value for key, value in configs.items()}
-    made = await Admin(cluster).create_topics([NewTopic(name, partitions, 1, configs=named)])
-    assert made[name].error is None
 
 
 async def read(cluster: Cluster, name: str, partitions: int = 1) -> list[list[Record]]:
@@ -37,7 +31,7 @@ async def read(cluster: Cluster, name: str, partitions: int = 1) -> list[list[Re
 @asynchronous
 async def test_everything_a_record_can_hold(bootstrap: str, name: str) -> None:
     async with connect(settings(bootstrap)) as cluster:
-        await make(cluster, name)
+        await make_topic(cluster, name)
         async with Producer(cluster) as producer:
             sent = [
                 producer.send(name, b"value", b"key", [("h", b"1"), ("h", None), ("ü", b"")], timestamp_ms=5000),
@@ -62,7 +56,7 @@ async def test_everything_a_record_can_hold(bootstrap: str, name: str) -> None:
 async def test_every_codec(bootstrap: str, name: str, codec: str) -> None:
     values = [b"%06d" % number * 20 for number in range(3000)]
     async with connect(settings(bootstrap, compression_type=codec, batch_size=50_000)) as cluster:
-        await make(cluster, name)
+        await make_topic(cluster, name)
         async with Producer(cluster) as producer:
             await producer.send_values(name, values)
         (records,) = await read(cluster, name)
@@ -75,7 +69,7 @@ def test_on_uvloop(bootstrap: str, name: str) -> None:
 
     async def write_and_read() -> None:
         async with connect(settings(bootstrap, batch_size=300_000)) as cluster:
-            await make(cluster, name, 2)
+            await make_topic(cluster, name, 2)
             async with Producer(cluster) as producer:
                 await producer.send_values(name, values, partition=1)
             assert [record.value for record in (await read(cluster, name, 2))[1]] == values
@@ -86,7 +80,7 @@ def test_on_uvloop(bootstrap: str, name: str) -> None:
 @asynchronous
 async def test_what_was_sent_before_an_exception_is_delivered(bootstrap: str, name: str) -> None:
     async with connect(settings(bootstrap, linger_ms=1000)) as cluster:
-        await make(cluster, name)
+        await make_topic(cluster, name)
 
         async def fail() -> None:
             async with Producer(cluster) as producer:
@@ -102,7 +96,7 @@ async def test_what_was_sent_before_an_exception_is_delivered(bootstrap: str, na
 @asynchronous
 async def test_every_acks(bootstrap: str, name: str, acks: str) -> None:
     async with connect(settings(bootstrap, acks=acks)) as cluster:
-        await make(cluster, name)
+        await make_topic(cluster, name)
         async with Producer(cluster) as producer:
             assert (await producer.send(name, b"a")).offset == (-1 if acks == "0" else 0)
             await producer.send_values(name, [b"b", b"c"])
@@ -120,7 +114,7 @@ async def test_keys_go_where_java_puts_them_and_keep_their_order(bootstrap: str,
     keys: list[bytes | None] = [b"key-%d" % rng.randrange(300) for _ in range(3000)]
     values: list[bytes | None] = [b"%d" % number for number in range(3000)]
     async with connect(settings(bootstrap, batch_size=5000)) as cluster:
-        await make(cluster, name, 7)
+        await make_topic(cluster, name, 7)
         async with Producer(cluster) as producer:
             accepted = await producer.send_columns(name, values[:2000], keys[:2000])
             for key, value in zip(keys[2000:], values[2000:], strict=True):
@@ -134,7 +128,7 @@ async def test_keys_go_where_java_puts_them_and_keep_their_order(bootstrap: str,
 @asynchronous
 async def test_columns_with_and_without_keys_headers_and_times(bootstrap: str, name: str) -> None:
     async with connect(settings(bootstrap)) as cluster:
-        await make(cluster, name, 2)
+        await make_topic(cluster, name, 2)
         async with Producer(cluster) as producer:
             accepted = await producer.send_columns(
                 name,
@@ -164,7 +158,7 @@ async def test_columns_with_and_without_keys_headers_and_times(bootstrap: str, n
 @asynchronous
 async def test_records_without_key_are_spread_evenly_over_batches(bootstrap: str, name: str) -> None:
     async with connect(settings(bootstrap, batch_size=2000)) as cluster:
-        await make(cluster, name, 4)
+        await make_topic(cluster, name, 4)
         async with Producer(cluster) as producer:
             for first in range(0, 8000, 500):
                 await producer.send_values(name, [b"%06d" % number for number in range(first, first + 500)])
@@ -176,7 +170,7 @@ async def test_records_without_key_are_spread_evenly_over_batches(bootstrap: str
 @asynchronous
 async def test_a_record_that_is_too_large_is_refused_and_the_rest_is_sent(bootstrap: str, name: str) -> None:
     async with connect(settings(bootstrap)) as cluster:
-        await make(cluster, name)
+        await make_topic(cluster, name)
         async with Producer(cluster) as producer:
             accepted = await producer.send_values(name, [b"a", b"x" * 2_000_000, b"b"])
             ((row, error),) = accepted.rejected
@@ -193,7 +187,7 @@ async def test_batches_over_the_topics_limit_are_split(bootstrap: str, name: str
     values = [b"%04d" % number * 100 for number in range(200)]
     values[77] = b"x" * 20_000
     async with connect(settings(bootstrap, batch_size=100_000)) as cluster:
-        await make(cluster, name, max_message_bytes="10000")
+        await make_topic(cluster, name, max_message_bytes="10000")
         async with Producer(cluster) as producer:
             accepted = await producer.send_values(name, values)
             results = [one for part in accepted.slices for one in await part.each()]
@@ -208,7 +202,7 @@ async def test_batches_over_the_topics_limit_are_split(bootstrap: str, name: str
 @asynchronous
 async def test_the_brokers_clock_where_the_topic_says_so(bootstrap: str, name: str) -> None:
     async with connect(settings(bootstrap)) as cluster:
-        await make(cluster, name, message_timestamp_type="LogAppendTime")
+        await make_topic(cluster, name, message_timestamp_type="LogAppendTime")
         async with Producer(cluster) as producer:
             place = await producer.send(name, b"v", timestamp_ms=1000)
         assert place.timestamp_ms > 1_000_000_000_000
@@ -218,7 +212,7 @@ async def test_the_brokers_clock_where_the_topic_says_so(bootstrap: str, name: s
 @asynchronous
 async def test_a_broker_that_refuses_a_record_says_why(bootstrap: str, name: str) -> None:
     async with connect(settings(bootstrap)) as cluster:
-        await make(cluster, name, cleanup_policy="compact")
+        await make_topic(cluster, name, cleanup_policy="compact")
         async with Producer(cluster) as producer:
             with pytest.raises(KafkaError) as caught:
                 await producer.send(name, b"no key")
@@ -247,7 +241,7 @@ def test_java_reads_what_kq_wrote(kafka: peers.Kafka, name: str) -> None:
     @asynchronous
     async def write() -> None:
         async with connect(settings(kafka.bootstrap, compression_type="lz4")) as cluster:
-            await make(cluster, name)
+            await make_topic(cluster, name)
             async with Producer(cluster) as producer:
                 await producer.send_columns(name, [b"one", None, b"three"], [b"a", b"b", None], timestamps_ms=[1, 2, 3])
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from kq.client import Admin, AuthenticationFailed, Consumer, KafkaError, NewTopic, Producer, Unreachable, connect
+from kq.client import AuthenticationFailed, Consumer, KafkaError, Producer, Unreachable, connect
 from kq.client.errors import NOT_TLS, TLS, WANTS_SASL
 from kq.testing.ports import free_port
 from tests.client import certificates
 from tests.client.certificates import Certificates
-from tests.client.support import asynchronous, settings
+from tests.client.support import asynchronous, make_topic, settings
 from tests.support import peers
 
 pytestmark = [pytest.mark.java, pytest.mark.slow]
@@ -97,7 +97,7 @@ def _add_listeners(path: Path, ports: dict[str, int], made: Certificates) -> Non
 async def works(address: str, name: str, **named: object) -> None:
     """A topic is made, written to and read."""
     async with connect(settings(address, **named)) as cluster:
-        assert (await Admin(cluster).create_topics([NewTopic(name, 1, 1)]))[name].error is None
+        await make_topic(cluster, name)
         values = [b"%06d" % number * 20 for number in range(3000)]
         async with Producer(cluster) as producer:
             await producer.send_values(name, values)
@@ -165,7 +165,7 @@ async def test_a_session_that_ends_is_renewed_on_the_same_connection(secured: Se
     """Longer than two sessions, with requests all the time and in silence."""
     address = secured.address("SASL_PLAINTEXT")
     async with connect(settings(address, **secured.sasl("PLAIN", "SASL_PLAINTEXT"))) as cluster:
-        await Admin(cluster).create_topics([NewTopic(name, 1, 1)])
+        await make_topic(cluster, name)
         before = await cluster.connection(1)
         async with Producer(cluster) as producer:
             loop = asyncio.get_running_loop()

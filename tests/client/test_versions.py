@@ -22,7 +22,7 @@ from kq.client import (
 )
 from kq.client.connection import Connection
 from kq.wire.apis import API
-from tests.client.support import asynchronous, settings
+from tests.client.support import asynchronous, make_topic, settings
 
 Call = Callable[[Admin, str], Awaitable[Any]]
 
@@ -98,7 +98,7 @@ async def test_every_version(bootstrap: str, name: str, api: str, lower: Callabl
     for version in range(max(served.lowest, API[key].versions.first), min(served.highest, API[key].versions.last) + 1):
         topic = f"{name}-{version}"
         async with connect(settings(bootstrap)) as cluster:
-            await Admin(cluster).create_topics([NewTopic(topic, 2, 1)])
+            await make_topic(cluster, topic, 2)
         lower(key, version)
         async with connect(settings(bootstrap)) as cluster:
             said = await CALLS[api](Admin(cluster), topic)
@@ -111,7 +111,7 @@ async def test_clusters_that_do_not_know_the_newer_questions(bootstrap: str, nam
     key = next(key for key, known in API.items() if known.name == missing)
     async with connect(settings(bootstrap)) as cluster:
         admin = Admin(cluster)
-        await admin.create_topics([NewTopic(name, 2, 1)])
+        await make_topic(cluster, name, 2)
         newer = (await admin.describe_cluster(), await admin.describe_topics([name]))
         del (await cluster.connection(1)).versions[key]
         older = (await admin.describe_cluster(), await admin.describe_topics([name]))
