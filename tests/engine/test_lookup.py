@@ -42,6 +42,21 @@ def test_log_append_time_counts_for_every_record() -> None:
     assert log.find_by_time(NOW + 2) == (NOW + 50, 0, 0)
 
 
+def test_only_the_batch_of_the_answer_is_read() -> None:
+    disk = MemoryDisk()
+    log = open_log(disk, replace(SMALL, segment_bytes=1 << 20))
+    for number in range(500):
+        append(log, make(timestamp=NOW + number, size=300))
+    log.close()
+    log = open_log(disk, replace(SMALL, segment_bytes=1 << 20), clean=True)
+    for number in (0, 7, 250, 499):
+        disk.operations.clear()
+        found = log.find_by_time(NOW + number)
+        assert found is not None
+        assert found.offset == number
+        assert disk.operations["read"] <= 7  # two searches of two reads, the batch each leads to, the batch
+
+
 def test_looking_up_beside_appends() -> None:
     """In another thread, while pages of index entries move from memory to the file and segments roll."""
     log = open_log(MemoryDisk(), replace(SMALL, index_interval_bytes=0, segment_bytes=120_000))

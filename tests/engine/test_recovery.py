@@ -352,7 +352,43 @@ def test_a_crash_during_recovery_costs_nothing() -> None:
                 open_log(disk, SETTINGS, recovery_point=recovery_point)
                 break
             except PowerLoss:
-                log = open_log(disk.crash(Random(steps)), SETTINGS, recovery_point=recovery_point)
-            assert [batch for _, batch in read_all(log)] == batches[:3]
+                for seed in range(12):
+                    log = open_log(disk.crash(Random(seed)), SETTINGS, recovery_point=recovery_point)
+                    assert [batch for _, batch in read_all(log)] == batches[:3]
         else:
             pytest.fail("recovery never ended")
+
+
+def test_what_was_cut_off_does_not_come_back_behind_new_batches() -> None:
+    """All batches have the same size: were the cut lost, the old ones would fit behind the new one."""
+    for seed in range(40):
+        disk, batches = written()
+        flip(20, names.LOG, 90)(disk)
+        log = open_log(disk, SETTINGS)
+        assert log.log_end_offset == 20
+        new = make(timestamp=NOW, size=50, producer_id=7, epoch=0, sequence=20)
+        append(log, new, leader_epoch=4)
+        after = open_log(disk.crash(Random(seed)), SETTINGS)
+        assert [batch for _, batch in read_all(after)] in (batches[:20], [*batches[:20], bytes(new)])
+
+
+EPOCHS = f"{DIRECTORY}/leader-epoch-checkpoint"
+
+
+def test_a_stale_epoch_checkpoint_gives_way_to_the_batches() -> None:
+    """A truncated log that grew again in the same epoch, killed before the checkpoint was written again."""
+    disk = MemoryDisk()
+    log = open_log(disk, SETTINGS)
+    for number in range(8):
+        append(log, make(size=50), leader_epoch=1 if number < 4 else 2)
+    disk.spoil(EPOCHS, b"0\n2\n1 0\n2 6\n")
+    log = open_log(disk, SETTINGS)
+    assert [log.epoch_of(offset) for offset in range(8)] == [1] * 4 + [2] * 4
+
+
+def test_an_epoch_that_begins_at_the_end_is_forgotten() -> None:
+    """Kafka writes it down when it becomes leader, batch or not."""
+    disk, _ = written()
+    disk.spoil(EPOCHS, b"0\n2\n3 0\n9 24\n")
+    log = open_log(disk, SETTINGS, clean=True)
+    assert (log.leader_epoch, log.end_of_epoch(3)) == (3, (3, 24))

@@ -8,7 +8,7 @@ from random import Random
 
 from kq.engine import names
 from kq.errors import Err
-from kq.record.batch import BatchHeader
+from kq.record.batch import BatchHeader, parse_header
 from tests.support import twins
 from tests.support.batches import DIRECTORY, NOW, SMALL, append, bases, fails, fill, flush, make, open_log, read_all
 from tests.support.memory_disk import MemoryDisk
@@ -151,6 +151,34 @@ def test_truncation_at_every_offset_and_in_every_segment() -> None:
         after = open_log(disk.crash(Random(offset)), SMALL, recovery_point=end)
         assert list(read_all(after))[: len(kept)] == kept
         assert after.log_end_offset in (end, end + 2)
+
+
+def test_readers_do_not_go_on_where_the_log_was_before() -> None:
+    log = open_log(MemoryDisk(), replace(SMALL, segment_bytes=10_000))
+    fill(log, 8)
+    for offset in range(8):
+        log.read(offset, 1, end_offset=8)
+    log.truncate_to(3, now_ms=NOW)
+    for size in (5, 90, 10, 70, 30):
+        append(log, make(size=size))
+    for offset in range(8):
+        region = log.read(offset, 1, end_offset=8)
+        assert region is not None
+        assert parse_header(region.read()).base_offset == offset
+
+
+def test_a_flush_that_was_overtaken_does_nothing() -> None:
+    disk = MemoryDisk()
+    log = open_log(disk, SMALL)
+    fill(log, 12)
+    under_way = log.begin_flush()
+    assert under_way is not None
+    log.truncate_to(3, now_ms=NOW)
+    disk.operations.clear()
+    under_way.run()
+    assert not disk.operations
+    log.finish_flush(under_way)
+    assert log.recovery_point == 0
 
 
 def test_truncation_to_the_end_drops_an_epoch_that_has_nothing() -> None:
