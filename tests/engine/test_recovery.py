@@ -343,17 +343,17 @@ def test_a_snapshot_saves_the_reading_of_the_log() -> None:
 def test_a_crash_during_recovery_costs_nothing() -> None:
     """At every step of a recovery that deletes, cuts and sets aside."""
     hurt = flip(0, names.LOG, 3 * BATCH + 90)
-    for recovery_point in (0, 9):
+    for recovery_point, settings in ((0, SETTINGS), (9, SETTINGS), (0, COMPACT)):
         for steps in range(200):
             disk, batches = written()
             hurt(disk)
             disk.lose_power_after(steps)
             try:
-                open_log(disk, SETTINGS, recovery_point=recovery_point)
+                open_log(disk, settings, recovery_point=recovery_point)
                 break
             except PowerLoss:
                 for seed in range(12):
-                    log = open_log(disk.crash(Random(seed)), SETTINGS, recovery_point=recovery_point)
+                    log = open_log(disk.crash(Random(seed)), settings, recovery_point=recovery_point)
                     assert [batch for _, batch in read_all(log)] == batches[:3]
         else:
             pytest.fail("recovery never ended")
