@@ -16,6 +16,8 @@ from kq.errors import Err, KafkaError
 from tests.support import twins
 from tests.support.batches import DIRECTORY, NOW, append, make, open_log, read_all
 from tests.support.hurts import (
+    BATCHES,
+    SETTINGS,
     add,
     both,
     copy,
@@ -29,12 +31,10 @@ from tests.support.hurts import (
     remove,
     rename,
     swap_batch_offset,
+    take_out,
+    written,
 )
 from tests.support.memory_disk import MemoryDisk, PowerLoss
-
-SETTINGS = LogSettings(segment_bytes=1200, index_interval_bytes=200)
-BATCHES = 24
-"""Of one record and 118 bytes each, ten to a segment: segments begin at 0, 10 and 20, and the log ends at 24."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,12 @@ ROWS = [
         missing=(18, 19),
         settings=COMPACT,
     ),
+    Row(
+        "a gap between segments is legal where compaction has been",
+        both(take_out(0, 4), cut(10, names.LOG, 2 * BATCH)),
+        missing=(4, 18, 19),
+    ),
+    Row("gaps inside segments", both(take_out(0, 0), take_out(10, 5), take_out(20, 2)), missing=(0, 15, 22)),
     Row("a gap between segments that were synced", cut(0, names.LOG, 2 * BATCH), missing=(8, 9), recovery_point=20),
     Row(
         "a segment that begins inside the one before it",
@@ -228,21 +234,6 @@ ROWS = [
 ]
 
 
-def written() -> tuple[MemoryDisk, list[bytes]]:
-    """A log of three segments, closed cleanly, and its batches."""
-    disk = MemoryDisk()
-    log = open_log(disk, SETTINGS)
-    log.start_epoch(3)
-    batches = []
-    for number in range(BATCHES):
-        batch = make(timestamp=NOW + number, size=50, producer_id=7, epoch=0, sequence=number)
-        append(log, batch, leader_epoch=3)
-        batches.append(bytes(batch))
-    log.close()
-    assert list(twins.segments(disk)) == [0, 10, 20]
-    return disk, batches
-
-
 def reopen(disk: MemoryDisk, row: Row) -> Log:
     return open_log(
         disk, row.settings, clean=row.clean, recovery_point=row.recovery_point, log_start_offset=row.log_start
@@ -324,22 +315,6 @@ def test_messages_of_an_old_kafka_are_refused_and_left_alone() -> None:
     assert disk.contents(path(20)) == content
 
 
-def test_producers_are_found_again_without_any_snapshot() -> None:
-    disk, _ = written()
-    remove(path(10, names.SNAPSHOT), path(20, names.SNAPSHOT), path(24, names.SNAPSHOT))(disk)
-    log = open_log(disk, SETTINGS, clean=True)
-    assert log.producers.entries[7].last_sequence == BATCHES - 1
-    duplicate = append(log, make(size=50, producer_id=7, epoch=0, sequence=BATCHES - 3))
-    assert (duplicate.duplicate, duplicate.base_offset) == (True, BATCHES - 3)
-
-
-def test_a_snapshot_saves_the_reading_of_the_log() -> None:
-    disk, _ = written()
-    disk.operations.clear()
-    open_log(disk, SETTINGS, clean=True)
-    assert disk.operations["read"] <= 6  # epochs, snapshot, last index entry, its batch, last time entry, its batch
-
-
 def test_a_crash_during_recovery_costs_nothing() -> None:
     """At every step of a recovery that deletes, cuts and sets aside."""
     hurt = flip(0, names.LOG, 3 * BATCH + 90)
@@ -370,25 +345,3 @@ def test_what_was_cut_off_does_not_come_back_behind_new_batches() -> None:
         append(log, new, leader_epoch=4)
         after = open_log(disk.crash(Random(seed)), SETTINGS)
         assert [batch for _, batch in read_all(after)] in (batches[:20], [*batches[:20], bytes(new)])
-
-
-EPOCHS = f"{DIRECTORY}/leader-epoch-checkpoint"
-
-
-def test_a_stale_epoch_checkpoint_gives_way_to_the_batches() -> None:
-    """A truncated log that grew again in the same epoch, killed before the checkpoint was written again."""
-    disk = MemoryDisk()
-    log = open_log(disk, SETTINGS)
-    for number in range(8):
-        append(log, make(size=50), leader_epoch=1 if number < 4 else 2)
-    disk.spoil(EPOCHS, b"0\n2\n1 0\n2 6\n")
-    log = open_log(disk, SETTINGS)
-    assert [log.epoch_of(offset) for offset in range(8)] == [1] * 4 + [2] * 4
-
-
-def test_an_epoch_that_begins_at_the_end_is_forgotten() -> None:
-    """Kafka writes it down when it becomes leader, batch or not."""
-    disk, _ = written()
-    disk.spoil(EPOCHS, b"0\n2\n3 0\n9 24\n")
-    log = open_log(disk, SETTINGS, clean=True)
-    assert (log.leader_epoch, log.end_of_epoch(3)) == (3, (3, 24))

@@ -1,4 +1,4 @@
-"""Ways to hurt the directory of a partition on the disk in memory. Each makes a function that does it to a disk."""
+"""A partition on the disk in memory, and ways to hurt its directory: each makes a function that does it to a disk."""
 
 from __future__ import annotations
 
@@ -7,11 +7,32 @@ import zlib
 from collections.abc import Callable
 
 from kq.engine import names
+from kq.engine.settings import LogSettings
 from kq.record.batch import iter_batches
-from tests.support.batches import DIRECTORY, NOW
+from tests.support import twins
+from tests.support.batches import DIRECTORY, NOW, append, make, open_log
 from tests.support.memory_disk import MemoryDisk
 
+SETTINGS = LogSettings(segment_bytes=1200, index_interval_bytes=200)
+BATCHES = 24
+"""Of one record and 118 bytes each, ten to a segment: segments begin at 0, 10 and 20, and the log ends at 24."""
+
 Hurt = Callable[[MemoryDisk], None]
+
+
+def written() -> tuple[MemoryDisk, list[bytes]]:
+    """A log of three segments, closed cleanly, and its batches."""
+    disk = MemoryDisk()
+    log = open_log(disk, SETTINGS)
+    log.start_epoch(3)
+    batches = []
+    for number in range(BATCHES):
+        batch = make(timestamp=NOW + number, size=50, producer_id=7, epoch=0, sequence=number)
+        append(log, batch, leader_epoch=3)
+        batches.append(bytes(batch))
+    log.close()
+    assert list(twins.segments(disk)) == [0, 10, 20]
+    return disk, batches
 
 
 def path(base: int, kind: str = names.LOG) -> str:
@@ -67,6 +88,16 @@ def batch_at(disk: MemoryDisk, base: int, number: int) -> tuple[int, bytes]:
     log = disk.contents(path(base))
     position, header = list(iter_batches(log))[number]
     return position, log[position : position + header.size]
+
+
+def take_out(base: int, number: int) -> Hurt:
+    """Compaction took this batch."""
+
+    def hurt(disk: MemoryDisk) -> None:
+        position, batch = batch_at(disk, base, number)
+        edit(base, names.LOG, lambda log: log.__delitem__(slice(position, position + len(batch))))(disk)
+
+    return hurt
 
 
 def swap_batch_offset(disk: MemoryDisk) -> None:
