@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
 
-from tests.support import missing
+from tests.support import missing, peers
+from tests.support.peers import Kafka
 
 INTEROP = "tests/interop/"
 
@@ -57,3 +59,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("NOT TESTED HERE", yellow=True, bold=True)
         for line in lines:
             terminalreporter.write_line(line, yellow=True)
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Kafka]:
+    """One Apache Kafka for the session, shared among the workers of pytest-xdist."""
+    base = tmp_path_factory.getbasetemp()
+    with peers.shared((base if worker_id == "master" else base.parent) / "peer-kafka") as kafka:
+        yield kafka

@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from kq.testing import Broker
-from tests.support import peers, topics
-from tests.support.peers import Kafka
+from tests.support import topics
 
 
 @pytest.fixture(scope="session")
@@ -18,14 +17,6 @@ def kq() -> Iterator[Broker]:
     """One kq broker for the session's client tests; tests that hurt their broker start their own."""
     with Broker() as broker:
         yield broker
-
-
-@pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Kafka]:
-    """One Apache Kafka for the session, shared among the workers of pytest-xdist."""
-    base = tmp_path_factory.getbasetemp()
-    with peers.shared((base if worker_id == "master" else base.parent) / "peer-kafka") as kafka:
-        yield kafka
 
 
 @pytest.fixture(params=["kq", pytest.param("kafka", marks=pytest.mark.java)])
