@@ -50,7 +50,7 @@ def marked(item: pytest.Item, marker: str) -> bool:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """One line a missing tool, with the way to get it: a skip must not look like a pass."""
     reasons = Counter(
-        str(report.longrepr[2])
+        str(report.longrepr[2]).removeprefix("Skipped: ")
         for report in terminalreporter.getreports("skipped")
         if isinstance(report.longrepr, tuple)
     )
