@@ -193,8 +193,10 @@ class _Reader:
         if self._body.max_wait_ms <= 0 or not known or any(read.error or read.diverging for read in known):
             return 0
         wanted = min(max(int(self._body.min_bytes), 0), self._max_bytes)
-        missing = wanted - sum(read.size_bytes for read in known)
-        return missing if missing <= 0 else wanted - sum(map(self._available, known))
+        have = sum(read.size_bytes for read in known)
+        if 0 < have < wanted:
+            have = sum(map(self._available, known))
+        return wanted - have
 
     def _available(self, read: Read) -> int:
         """The bytes that count towards `min_bytes` (DelayedFetch): what is there for this partition up to its limit,

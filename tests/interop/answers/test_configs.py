@@ -97,6 +97,8 @@ def test_every_setting_of_a_broker(both: tuple[Wire, Wire]) -> None:
     here, there = (rows(wire, BROKER, THIS, include_synonyms=True, include_documentation=True) for wire in both)
     assert all(row["documentation"] for row in here.values())
     assert {name for name in here if not name.startswith("kq.")} == set(there)
+    assert (len(there), sum(row["read_only"] for row in there.values())) == (340, 241)
+    assert sum(row["is_sensitive"] for row in there.values()) == 10
     compared = 0
     for name, row in there.items():
         mine = here[name]
