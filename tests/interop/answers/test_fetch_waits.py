@@ -13,7 +13,8 @@ import pytest
 
 from kq.errors import Err
 from kq.wire.apis.fetch import FETCH
-from tests.support.asking import Make, batch, produce
+from kq.wire.apis.topics import DELETE_TOPICS
+from tests.support.asking import Differs, Make, batch, produce, topic_id
 from tests.support.fetching import Request, base_offsets, of, part, partitions
 from tests.support.wire import Wire
 
@@ -133,3 +134,15 @@ def test_a_session_waits_too(wire: Wire, other: Wire, make_topic: Make) -> None:
     wire.send(FETCH, 12, waiting(session_id=opened.session_id, session_epoch=2))
     produce(other, topic, batch())
     assert found(wire.receive()) == [[0]]
+
+
+@pytest.mark.parametrize("version", [12, 13])
+def test_it_ends_with_its_topic(wire: Wire, other: Wire, make_topic: Make, version: int, differs: Differs) -> None:
+    """Asked by id Kafka says once more that the partition is not there, before it knows of no such id."""
+    topic = make_topic()
+    wire.send(FETCH, version, waiting(of(topic_id(wire, topic) if version >= 13 else topic, part())))
+    assert wire.is_silent()
+    other.call(DELETE_TOPICS, 5, DELETE_TOPICS.Request(topic_names=[topic], timeout_ms=9000))
+    [gone] = partitions(wire.receive())
+    by_id = differs(kafka=Err.UNKNOWN_TOPIC_OR_PARTITION, kq=Err.UNKNOWN_TOPIC_ID)
+    assert gone.error_code == (by_id if version >= 13 else Err.UNKNOWN_TOPIC_OR_PARTITION)
