@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import subprocess
+import sys
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -12,6 +15,7 @@ from kq.errors import Err
 from tests.support import twins
 from tests.support.batches import DIRECTORY, NOW, SMALL, append, bases, fails, fill, flush, make, open_log, read_all
 from tests.support.memory_disk import MemoryDisk
+from tests.support.missing import give_up, need_command
 
 BATCH = len(make(size=50))
 
@@ -108,3 +112,59 @@ def test_a_small_file_without_room_only_delays_the_flush() -> None:
     flush(log)
     assert log.recovery_point == 12
     assert disk.exists(f"{DIRECTORY}/{names.file_name(10, names.SNAPSHOT)}")
+
+
+FULL_DISK = """
+import os, sys
+from kq.engine.disk import OsDisk
+from kq.engine.log import Log
+from kq.engine.settings import LogSettings
+from kq.errors import KafkaError
+from tests.support.batches import append, flush, make, read_all
+log = Log.open(OsDisk(), sys.argv[1], "t", 0, LogSettings(segment_bytes=100_000, index_interval_bytes=500), now_ms=0)
+ballast = sys.argv[1] + "/ballast"
+with open(ballast, "wb") as file:
+    file.write(bytes(200_000))
+stored, refused = [], 0
+for number in range(3000):
+    batch = make(size=700)
+    try:
+        append(log, batch)
+        stored.append(bytes(batch))
+    except KafkaError as error:
+        assert "No space left" in str(error), error
+        refused += 1
+        if refused == 20:
+            os.unlink(ballast)
+    if refused == 40:
+        break
+assert refused == 40 and log.failed is None
+assert [batch for _, batch in read_all(log)] == stored
+log.discard()  # as if it had been killed
+log = Log.open(OsDisk(), sys.argv[1], "t", 0, LogSettings(segment_bytes=100_000, index_interval_bytes=500), now_ms=0)
+assert [batch for _, batch in read_all(log)] == stored
+log.configure(LogSettings(segment_bytes=100_000, retention_bytes=300_000, file_delete_delay_ms=0))
+assert log.apply_retention(1, log.log_end_offset) and log.collect_deleted(1)
+append(log, make(size=700))
+flush(log)
+log.close()
+print(len(stored))
+"""
+
+
+def test_a_file_system_that_is_really_full(tmp_path: Path) -> None:
+    """A tmpfs of one MiB in a namespace of its own: refused while it is full, stored again when there is room."""
+    inside = (
+        f"mount -t tmpfs -o size=1m none {tmp_path} && PYTHONPATH=. exec {sys.executable} -c '{FULL_DISK}' {tmp_path}"
+    )
+    done = subprocess.run(
+        [need_command("unshare", "util-linux"), "-Urm", "sh", "-c", inside],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        check=False,
+    )
+    if "unshare failed" in done.stderr or "mount:" in done.stderr:
+        give_up("a mount namespace", f"allow unprivileged user namespaces ({done.stderr.strip()})")
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 900
