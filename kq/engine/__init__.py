@@ -1,0 +1,1 @@
+"""Partitions on disk in Kafka's own format: synchronous, all file access through `disk`."""
