@@ -54,9 +54,13 @@ def test_topics(kq_command: Kq, name: str) -> None:
     settings = {row["SETTING"]: row["VALUE"] for row in table(kq_command("config", "describe", "topic", name))}
     assert settings["retention.ms"] == "777777"
     kq_command("config", "alter", "topic", name, "retention.ms=86400000", "segment.ms=3600000")
-    everything = {row["SETTING"]: row for row in table(kq_command("config", "describe", "topic", name, "--all"))}
-    assert (everything["retention.ms"]["VALUE"], everything["segment.ms"]["FROM"]) == ("86400000", "topic")
-    assert len(everything) == 33
+
+    def settled() -> bool:
+        everything = {row["SETTING"]: row for row in table(kq_command("config", "describe", "topic", name, "--all"))}
+        assert len(everything) == 33
+        return (everything["retention.ms"]["VALUE"], everything["segment.ms"]["FROM"]) == ("86400000", "topic")
+
+    until(settled, "the changes are seen")
     assert b"retention.ms" in kq_command("config", "alter", "topic", name, "retention.ms=soon", code=1).stderr
     kq_command("topic", "alter", name, "-p", "5")
     until(lambda: len(table(kq_command("topic", "describe", name))) == 5, "there are 5 partitions")

@@ -87,20 +87,14 @@ def test_broker_settings(bootstrap: str) -> None:
 
 @pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
 def test_console_producer_and_consumer(bootstrap: str, make_topic: MakeTopic, codec: str) -> None:
-    topic = make_topic(2)
+    topic = make_topic()
     lines = [f"k{i}:value {i}" for i in range(500)]
     broker = ["--bootstrap-server", bootstrap, "--topic", topic]
     keyed = ["--reader-property", "parse.key=true", "--reader-property", "key.separator=:"]
     run("kafka-console-producer", *broker, *keyed, "--compression-codec", codec, stdin="\n".join(lines) + "\n")
-    counts = offsets(bootstrap, topic, "-1")
-    assert sum(counts.values()) == 500
-    shown: list[str] = []
+    where = ["--partition", "0", "--offset", "earliest", "--max-messages", "500", "--timeout-ms", "60000"]
     printing = ["--formatter-property", "print.key=true", "--formatter-property", "key.separator=:"]
-    for partition in (0, 1):
-        where = ["--partition", str(partition), "--offset", "earliest", "--max-messages", str(counts[partition])]
-        printed = run("kafka-console-consumer", *broker, *where, *printing, "--timeout-ms", "30000")
-        shown += printed.stdout.splitlines()
-    assert sorted(shown) == sorted(lines)
+    assert run("kafka-console-consumer", *broker, *where, *printing).stdout.splitlines() == lines
 
 
 def test_console_consumer_from_an_offset_committed(bootstrap: str, make_topic: MakeTopic) -> None:
