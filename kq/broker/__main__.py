@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     try:
         options = Options(args.data_dir, _properties(args), args.testing)
-        return _run(_serve(options, args.ready_fd))
+        return _run(_serve(options, args.ready_fd, until_stdin_ends=args.until_stdin_ends))
     except (KafkaError, DirectoryInUse, ForeignDirectory, OSError, ValueError) as error:
         print(f"kq: {_sentence(error)}", file=sys.stderr)
         return 1
@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-s", dest="settings", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--ready-fd", type=int, metavar="N")
     parser.add_argument("--testing", metavar="PATH", help="take fault orders on a unix socket; for tests only")
+    parser.add_argument("--until-stdin-ends", action="store_true", help="stop when whoever started it is gone")
     parser.add_argument("-v", "--verbose", action="store_true")
     return parser
 
@@ -95,8 +96,10 @@ def _run(main: Any) -> int:
         return int(runner.run(main))
 
 
-async def _serve(options: Options, ready_fd: int | None) -> int:
+async def _serve(options: Options, ready_fd: int | None, *, until_stdin_ends: bool) -> int:
     signalled = _signals()
+    if until_stdin_ends:
+        _stop_with_stdin(signalled)
     broker = Broker(options)
     _name_what_has_no_effect(options)
     status = _status_server(broker)
@@ -197,6 +200,19 @@ def _signals() -> asyncio.Future[None]:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
     return first
+
+
+def _stop_with_stdin(signalled: asyncio.Future[None]) -> None:
+    """The other end of stdin is held by the starter alone: it ends with the starter, however that one dies."""
+    loop, fd = asyncio.get_running_loop(), sys.stdin.fileno()
+
+    def on_readable() -> None:
+        if not os.read(fd, 4096):
+            loop.remove_reader(fd)
+            if not signalled.done():
+                signalled.set_result(None)
+
+    loop.add_reader(fd, on_readable)
 
 
 async def _unless(signalled: asyncio.Future[None], start: Coroutine[Any, Any, None]) -> None:

@@ -31,8 +31,8 @@ class Process:
         try:
             with log.open("ab") as sink:
                 self._child = subprocess.Popen(
-                    [sys.executable, "-m", "kq.broker", *arguments, "--ready-fd", str(writer)],
-                    stdin=subprocess.DEVNULL,
+                    [sys.executable, "-m", "kq.broker", *arguments, "--ready-fd", str(writer), "--until-stdin-ends"],
+                    stdin=subprocess.PIPE,  # never written to: it ends when this process does, even by SIGKILL
                     stdout=sink,
                     stderr=sink,
                     pass_fds=[writer],

@@ -220,3 +220,21 @@ def test_status_counts_what_happened() -> None:
         assert status["requests"]["Produce"]["count"] == 3
         assert 'kq_request_seconds_count{api="Produce"} 3.0' in metrics
         assert 'kq_log_end_offset{partition="0",topic="t"} 6.0' in metrics
+
+
+def test_a_broker_of_tests_ends_with_its_starter(tmp_path: Path) -> None:
+    """A test run that is killed leaves no broker behind."""
+    script = (
+        "import os, signal\nfrom kq.testing import Broker\nbroker = Broker()\nbroker.start()\n"
+        "print(broker.pid, flush=True)\nos.kill(os.getpid(), signal.SIGKILL)"
+    )
+    starter = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    pid = int(starter.stdout)
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    pytest.fail("the broker outlived the test run that started it")
