@@ -39,7 +39,7 @@ help:
 	@touch $@
 
 demo: .venv/.kq
-	$(BIN)/kq demo $(ARGS) README.md
+	$(BIN)/kq demo README.md $(ARGS)
 
 test: .venv/.kq-test
 	$(BIN)/python -m pytest $(ARGS)
