@@ -35,10 +35,13 @@ def pytest_configure(config: pytest.Config) -> None:
     )  # kafka-python
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     for item in items:
         if item.nodeid.startswith(INTEROP):
             item.add_marker("interop")
+        if marked(item, "java") and not {"kafka", "bootstrap"} & set(item.fixturenames):
+            # It starts Kafkas of its own, some once a module: that module stays on one worker of pytest-xdist.
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
     # A stable sort: unit tests, then interop, then the slow ones; a broken basis shows in the first seconds.
     items.sort(key=lambda item: (marked(item, "slow"), marked(item, "interop") or marked(item, "java")))
 
