@@ -35,6 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )  # kafka-python
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in its own turn
 def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     for item in items:
         if item.nodeid.startswith(INTEROP):
