@@ -227,7 +227,8 @@ def test_trims_by_cleanup_policy(wire: Wire, make_topic: Make, policy: str, erro
 
 @pytest.mark.parametrize(("first", "second"), [(1, 3), (3, 1)])
 def test_of_a_partition_trimmed_twice_the_later_entry_counts(wire: Wire, filled: str, first: int, second: int) -> None:
-    assert delete(wire, filled, (0, first), (1, 0), (0, second)) == [(0, Err.NONE, second), (1, Err.NONE, 0)]
+    trimmed = delete(wire, filled, (0, first), (1, 0), (0, second))  # Kafka answers in the order of a hash
+    assert sorted(trimmed) == [(0, Err.NONE, second), (1, Err.NONE, 0)]
     assert list_offset(wire, filled, EARLIEST).offset == second
     make = DELETE_RECORDS.Request
     partition = make.Partition(index=2, offset=0)
