@@ -1,6 +1,6 @@
 """`kq`: the root of the commands, and what happens at the end of a run: exit codes, errors, a closed pipe, Ctrl-C.
 
-Commands load when they are used (`groups.py`); this table alone knows them all.
+Commands load when they are used (`tree/nouns.py`); this table alone knows them all.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _run(args: list[str]) -> int:
         print(f"kq {__version__}")
         return 0
     try:
-        from kq.cli.ending import run_to_the_end
+        from kq.cli.run.ending import run_to_the_end
 
         return run_to_the_end(args)
     except KeyboardInterrupt:  # while the commands are being loaded, or an error is being printed

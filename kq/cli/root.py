@@ -8,22 +8,22 @@ import typer
 
 from kq import __version__
 from kq.cli.app import HELP
-from kq.cli.groups import PLAIN_TYPER, Noun, NounGroup
+from kq.cli.tree.nouns import PLAIN_TYPER, Noun, NounGroup
 
 if TYPE_CHECKING:
     from typer._click.core import Context
 
 NOUNS = {
-    "broker": Noun("kq.cli.broker", "Run a broker on this machine", ("brokers",), alone="status"),
-    "demo": Noun("kq.cli.demo", "See it work: a broker, a topic, a file in and out again"),
-    "produce": Noun("kq.cli.produce", "Lines, files or JSON into a topic"),
-    "consume": Noun("kq.cli.consume", "Records to stdout, with filters and formats"),
-    "topic": Noun("kq.cli.topic", "Topics and their partitions", ("topics",), alone="list"),
-    "bench": Noun("kq.cli.bench", "How fast is it here"),
-    "cluster": Noun("kq.cli.cluster", "The cluster as a whole", ("clusters",), alone="info"),
-    "config": Noun("kq.cli.config", "Settings of topics and brokers", ("configs",), alone="list"),
-    "profile": Noun("kq.cli.profile", "Which cluster, which login", ("profiles",), alone="list"),
-    "completion": Noun("kq.cli.completion", "Completion for bash, zsh and fish"),
+    "broker": Noun("kq.cli.broker.commands", "Run a broker on this machine", ("brokers",), alone="status"),
+    "demo": Noun("kq.cli.demo.commands", "See it work: a broker, a topic, a file in and out again"),
+    "produce": Noun("kq.cli.produce.commands", "Lines, files or JSON into a topic"),
+    "consume": Noun("kq.cli.consume.commands", "Records to stdout, with filters and formats"),
+    "topic": Noun("kq.cli.topic.commands", "Topics and their partitions", ("topics",), alone="list"),
+    "bench": Noun("kq.cli.bench.commands", "How fast is it here"),
+    "cluster": Noun("kq.cli.cluster.commands", "The cluster as a whole", ("clusters",), alone="info"),
+    "config": Noun("kq.cli.config.commands", "Settings of topics and brokers", ("configs",), alone="list"),
+    "profile": Noun("kq.cli.profile.commands", "Which cluster, which login", ("profiles",), alone="list"),
+    "completion": Noun("kq.cli.completion.commands", "Completion for bash, zsh and fish"),
 }
 
 
@@ -45,7 +45,7 @@ def _print_version(wanted: bool) -> None:
 
 def _print_tree(wanted: bool) -> None:
     if wanted:
-        from kq.cli.helptree import print_tree
+        from kq.cli.tree.help_json import print_tree
 
         print_tree()
         raise typer.Exit

@@ -11,8 +11,8 @@ import sys
 import pytest
 
 from kq import __version__
-from kq.cli.flags import SHARED
-from kq.cli.tree import Node, command_tree
+from kq.cli.tree.flags import SHARED
+from kq.cli.tree.walk import Node, command_tree
 from tests.cli.harness import KQ, run, spawn
 
 NOBODY = "127.0.0.1:1"
@@ -200,7 +200,7 @@ def test_a_fault_of_kqs_own_is_still_a_sentence(monkeypatch: pytest.MonkeyPatch)
     def broken(*args: object, **options: object) -> None:
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr("kq.cli.topic_list.run", broken)
+    monkeypatch.setattr("kq.cli.topic.listing.run", broken)
     ran = run("topic", "list")
     assert ran == (
         1,

@@ -8,62 +8,62 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cli.harness import run, spawn
-from tests.cli.test_consume import (
+from tests.cli.consume.test_consume import (
     numbers as numbers,
 )
-from tests.cli.test_consume import (
+from tests.cli.consume.test_consume import (
     test_counts as test_counts,
 )
-from tests.cli.test_consume import (
+from tests.cli.consume.test_consume import (
     test_filters as test_filters,
 )
-from tests.cli.test_consume import (
+from tests.cli.consume.test_consume import (
     test_offsets_outside_of_the_log as test_offsets_outside_of_the_log,
 )
-from tests.cli.test_consume import (
+from tests.cli.consume.test_consume import (
     test_partitions as test_partitions,
 )
-from tests.cli.test_consume import (
+from tests.cli.consume.test_consume import (
     test_ranges as test_ranges,
 )
-from tests.cli.test_produce import (
+from tests.cli.harness import run, spawn
+from tests.cli.produce.test_produce import (
     test_a_copy_is_exact as test_a_copy_is_exact,
 )
-from tests.cli.test_produce import (
+from tests.cli.produce.test_produce import (
     test_a_line_that_is_too_large as test_a_line_that_is_too_large,
 )
-from tests.cli.test_produce import (
+from tests.cli.produce.test_produce import (
     test_compression_and_acks as test_compression_and_acks,
 )
-from tests.cli.test_produce import (
+from tests.cli.produce.test_produce import (
     test_keys_and_delimiters as test_keys_and_delimiters,
 )
-from tests.cli.test_produce import (
+from tests.cli.produce.test_produce import (
     test_reports as test_reports,
 )
-from tests.cli.test_topic import (
+from tests.cli.topic.test_topic import (
     test_alter as test_alter,
 )
-from tests.cli.test_topic import (
+from tests.cli.topic.test_topic import (
     test_api_versions_and_log_dirs as test_api_versions_and_log_dirs,
 )
-from tests.cli.test_topic import (
+from tests.cli.topic.test_topic import (
     test_config as test_config,
 )
-from tests.cli.test_topic import (
+from tests.cli.topic.test_topic import (
     test_create_list_describe_delete as test_create_list_describe_delete,
 )
-from tests.cli.test_topic import (
+from tests.cli.topic.test_topic import (
     test_dry_runs_change_nothing as test_dry_runs_change_nothing,
 )
-from tests.cli.test_topic import (
+from tests.cli.topic.test_topic import (
     test_offsets as test_offsets,
 )
-from tests.cli.test_topic import (
+from tests.cli.topic.test_topic import (
     test_some_fail_the_others_are_done as test_some_fail_the_others_are_done,
 )
-from tests.cli.test_topic import (
+from tests.cli.topic.test_topic import (
     test_trim_shows_its_plan_and_does_exactly_that as test_trim_shows_its_plan_and_does_exactly_that,
 )
 from tests.support import peers

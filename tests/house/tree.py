@@ -26,6 +26,11 @@ class Module:
         """The part of kq it belongs to: engine, wire, cli; `errors` for kq/errors.py, `` for kq itself."""
         return [*self.name.split("."), ""][1]
 
+    @property
+    def package(self) -> str:
+        """The module or package of its room that it lies in: kq.cli.topic for kq.cli.topic.listing."""
+        return ".".join(self.name.split(".")[:3])
+
     @cached_property
     def text(self) -> str:
         return self.path.read_text()

@@ -1,0 +1,1 @@
+"""`kq bench`: how fast records go in and out, from here."""

@@ -1,0 +1,1 @@
+"""`kq broker`: a broker on this machine: started, found, stopped."""

@@ -1,0 +1,1 @@
+"""`kq cluster`: the cluster as a whole."""

@@ -1,0 +1,1 @@
+"""`kq completion`: scripts for bash, zsh and fish."""

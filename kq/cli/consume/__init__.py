@@ -1,0 +1,1 @@
+"""`kq consume`: from topics to stdout or a file."""

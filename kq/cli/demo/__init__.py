@@ -1,0 +1,1 @@
+"""`kq demo`: the whole of kq in one command."""

@@ -1,0 +1,1 @@
+"""`kq produce`: from lines, files or JSON lines to a topic."""

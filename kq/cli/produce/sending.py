@@ -1,0 +1,229 @@
+"""How `kq produce` works: the order is checked, the topic looked up, the input pumped, the failures named."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kq.cli.formats.reading import Reader
+from kq.cli.output.text import unescaped
+from kq.cli.partitions.measures import settings_of
+from kq.cli.partitions.names import no_topic, parse_partitions
+from kq.cli.partitions.offsets import parse_time
+from kq.cli.partitions.selection import no_partition
+from kq.cli.produce.intake import STDIN
+from kq.cli.produce.pump import Pump
+from kq.cli.produce.report import Report, compile_report
+from kq.cli.produce.shapes import Common, Formatted, JsonLines, Lines, Refuse, Shape, WholeFiles
+from kq.cli.run.failures import Failure, Hint, NotFound, Unfinished, Usage
+from kq.cli.run.reach import refuse_change
+from kq.client import Admin, NewTopic
+
+if TYPE_CHECKING:
+    from kq.cli.run.call import Call
+    from kq.client import ClientSettings, Cluster
+
+CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
+DEFAULT_MAX_MESSAGE_BYTES = 1_048_588  # Kafka's max.message.bytes, where the topic's cannot be asked
+BATCH_BYTES = 512 * 1024
+METADATA_PATIENCE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What was asked of `kq produce`, as it was written."""
+
+    topic: str | None
+    topic_flags: list[str]
+    files: list[str]
+    partition: str | None
+    key: str | None
+    key_delimiter: str | None
+    delimiter: str | None
+    headers: list[str]
+    tombstones: bool
+    timestamp: str | None
+    format: str | None
+    compression: str | None
+    acks: str | None
+    count: int | None
+    rate: float | None
+    whole: bool
+    create: bool
+    partitions: int | None
+    report: str | None
+
+
+class _Checked:
+    """An order that makes sense, with its texts read."""
+
+    def __init__(self, call: Call, order: Order) -> None:
+        self.order = order
+        self.topic, self.sources = _topic_and_sources(order)
+        self.is_json = call.json or order.format == "json"
+        self.reader = None if order.format in (None, "json", "raw") else Reader(order.format or "")
+        self.delimiter = _bytes(order.delimiter, "-D") if order.delimiter is not None else b"\n"
+        self.key_delimiter = _bytes(order.key_delimiter, "-K") if order.key_delimiter is not None else None
+        if not self.delimiter or self.key_delimiter == b"":
+            raise Usage(f"{call.command}: a delimiter cannot be empty")
+        shapes = [
+            name for name, given in (("--json", self.is_json), ("-f", self.reader), ("--whole", order.whole)) if given
+        ]
+        if len(shapes) > 1:
+            raise Usage(f"{call.command}: {' and '.join(shapes)} contradict each other")
+        if shapes and (order.delimiter or order.key_delimiter):
+            raise Usage(f"{call.command}: -D and -K cut lines; they do not go with {shapes[0]}")
+        if self.topic is None and not self.is_json and not (self.reader and self.reader.names_topic):
+            raise Usage(f"{call.command}: TOPIC is missing", Hint("write", f"kq {call.command} TOPIC"))
+        if order.compression is not None and order.compression not in CODECS:
+            raise Usage(f"-z {order.compression}: write {', '.join(CODECS)}")
+        if order.acks is not None and order.acks not in ("0", "1", "all", "-1"):
+            raise Usage(f"--acks {order.acks}: write 0, 1 or all")
+        for flag, number in (("-n", order.count), ("--rate", order.rate), ("--partitions", order.partitions)):
+            if number is not None and number <= 0:
+                raise Usage(f"{flag} {number}: more than 0")
+        self.report: Report | None = None if order.report is None else compile_report(order.report)
+        self.common = Common(
+            topic=self.topic,
+            key=order.key.encode("utf-8", "surrogateescape") if order.key is not None else None,
+            headers=tuple(_header(text) for text in order.headers),
+            tombstones=order.tombstones,
+            partition=_one_partition(order.partition),
+            timestamp_ms=_timestamp(order.timestamp),
+        )
+
+    def shape(self, refuse: Refuse, limit: int) -> Shape:
+        if self.is_json:
+            return JsonLines(self.common, refuse, limit=limit)
+        if self.reader is not None:
+            return Formatted(self.common, refuse, self.reader)
+        topic = self.topic or ""
+        if self.order.whole:
+            return WholeFiles(self.common, topic=topic)
+        return Lines(
+            self.common,
+            refuse,
+            topic=topic,
+            delimiter=self.delimiter,
+            key_delimiter=self.key_delimiter,
+            limit=limit,
+        )
+
+
+def _topic_and_sources(order: Order) -> tuple[str | None, list[str]]:
+    """With -t the positional words are all files."""
+    if not order.topic_flags:
+        return order.topic, order.files or [STDIN]
+    if len(order.topic_flags) > 1:
+        raise Usage("produce takes one topic; -t was given more than once")
+    files = [*([order.topic] if order.topic is not None else []), *order.files]
+    return order.topic_flags[0], files or [STDIN]
+
+
+def _bytes(text: str, flag: str) -> bytes:
+    try:
+        return unescaped(text)
+    except ValueError as fault:
+        raise Usage(f"{flag} {text}: {fault}") from None
+
+
+def _header(text: str) -> tuple[str, bytes | None]:
+    name, equals, value = text.partition("=")
+    if not name:
+        raise Usage(f"-H {text}: write NAME=VALUE, or NAME alone for a null")
+    return name, value.encode("utf-8", "surrogateescape") if equals else None
+
+
+def _one_partition(text: str | None) -> int | None:
+    if text is None:
+        return None
+    partitions = parse_partitions(text)
+    if len(partitions) != 1:
+        raise Usage(f"-p {text}: produce takes one partition")
+    return partitions[0]
+
+
+def _timestamp(text: str | None) -> int | None:
+    if text is None:
+        return None
+    at_ms = int(text) if text.isdigit() and len(text) < 10 else parse_time(text.removeprefix("@"), now_ms=_now_ms())
+    if at_ms is None:
+        raise Usage(f"--timestamp {text}: not a time; write 2026-11-21, 14:00, -1h or 1700000000000")
+    return at_ms
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def produce(call: Call, order: Order) -> None:
+    checked = _Checked(call, order)
+    refuse_change(call)
+    if STDIN in checked.sources and sys.stdin.isatty():
+        call.warn("reading records from the terminal, one a line; Ctrl-D ends")
+    flags = {
+        name: value
+        for name, value in (("acks", order.acks), ("compression.type", order.compression))
+        if value is not None
+    }
+
+    async def work(cluster: Cluster) -> Pump:
+        limit = await _prepare(cluster, call, checked)
+        pump = Pump(cluster, call, _producer_settings(cluster.settings, limit), limit, label=checked.topic or "records")
+        await pump.run(
+            checked.sources,
+            lambda refuse: checked.shape(refuse, limit),
+            count=order.count,
+            rate=order.rate,
+            report=checked.report,
+        )
+        return pump
+
+    pump = call.run(work, overrides=flags, many_records=True)
+    if pump.failed:
+        raise Unfinished("")  # each has had its line
+
+
+def _producer_settings(settings: ClientSettings, limit: int) -> ClientSettings:
+    """Large batches, unless the user chose; a record may be as large as the topic takes."""
+    batch = settings.batch_size if settings.batch_size != 16_384 else min(BATCH_BYTES, max(limit - 1024, 1))
+    request = max(limit, batch + 1024) if settings.max_request_size == 1_048_576 else settings.max_request_size
+    return dataclasses.replace(settings, batch_size=batch, max_request_size=request)
+
+
+async def _prepare(cluster: Cluster, call: Call, checked: _Checked) -> int:
+    """Makes sure that the topic is there; returns its max.message.bytes."""
+    if checked.topic is None:
+        return DEFAULT_MAX_MESSAGE_BYTES
+    name = checked.topic
+    metadata = await cluster.metadata([name], max_age_ms=0)
+    error = metadata.topics[name].error
+    if error:
+        if error.name not in ("UNKNOWN_TOPIC_OR_PARTITION", "LEADER_NOT_AVAILABLE"):
+            raise Failure(f"topic {name}: {error.text}", code=error.name)
+        if not checked.order.create:
+            missing = no_topic(name, (await cluster.metadata(None)).topics, call.settings.bootstrap)
+            raise NotFound(missing.message, Hint("create it", f"kq produce {name} --create"), code=missing.code)
+        await _create(cluster, name, checked.order.partitions)
+    else:
+        partition = checked.common.partition
+        if partition is not None and partition not in metadata.topics[name].partitions:
+            raise no_partition(metadata.topics[name], partition)
+    entry = (await settings_of(cluster, [name], ["max.message.bytes"])).get(name, {}).get("max.message.bytes")
+    return int(entry.value) if entry is not None and entry.value else DEFAULT_MAX_MESSAGE_BYTES
+
+
+async def _create(cluster: Cluster, name: str, partitions: int | None) -> None:
+    made = (await Admin(cluster).create_topics([NewTopic(name, partitions or -1)]))[name]
+    if made.error is not None and made.error.code.name != "TOPIC_ALREADY_EXISTS":
+        raise made.error
+    deadline = time.monotonic() + METADATA_PATIENCE_S
+    while time.monotonic() < deadline:
+        topic = (await cluster.metadata([name], max_age_ms=0)).topics[name]
+        if not topic.error and all(partition.leader >= 0 for partition in topic.partitions.values()):
+            return
+        await asyncio.sleep(0.05)

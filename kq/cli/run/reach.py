@@ -1,0 +1,93 @@
+"""The way from a command to the cluster and back: one event loop, one connection set, failures as sentences."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+from kq.cli.run.failures import Failure, Hint
+from kq.cli.run.problems import check_client_settings, failure_of
+from kq.client import connect
+from kq.errors import KafkaError
+
+if TYPE_CHECKING:
+    from kq.cli.run.call import Call
+    from kq.client import Cluster
+
+T = TypeVar("T")
+
+
+def run(
+    call: Call,
+    work: Callable[[Cluster], Awaitable[T]],
+    *,
+    overrides: Mapping[str, str] | None = None,
+    defaults: Mapping[str, str] | None = None,
+    many_records: bool = False,
+) -> T:
+    """Connects, awaits `work`, disconnects. `many_records`: worth uvloop's import."""
+    config = call.settings.client(overrides, defaults)
+    check_client_settings(config, call)
+
+    async def main() -> T:
+        async with connect(config) as cluster:
+            return await work(cluster)
+
+    try:
+        with _requests_shown(call), asyncio.Runner(loop_factory=_fast_loop if many_records else None) as runner:
+            return runner.run(main())
+    except KafkaError as error:
+        raise failure_of(error, call) from error
+
+
+@contextlib.contextmanager
+def _requests_shown(call: Call) -> Iterator[None]:
+    """`-v`: each request of the client, a line on stderr."""
+    if not call.verbose:
+        yield
+        return
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(message)s", "%H:%M:%S"))
+    log = logging.getLogger("kq.client")
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(logging.NOTSET)
+
+
+def _fast_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+def refuse_change(call: Call) -> None:
+    """Called by every command before it changes anything."""
+    settings = call.settings
+    if settings.read_only:
+        raise Failure(
+            f"{settings.values['read_only'].source} is read_only: {call.command} would change the cluster",
+            Hint("use another", f"kq {call.command} -C NAME"),
+            code="READ_ONLY",
+        )
+
+
+def refuse_deletion(call: Call) -> None:
+    """As `refuse_change`; with a production profile the command must name it, so that a forgotten `use` deletes
+    nothing."""
+    refuse_change(call)
+    settings = call.settings
+    if settings.production and not settings.profile_was_named:
+        raise Failure(
+            f"{settings.values['production'].source} is production: {call.command} must name the profile",
+            Hint("if you mean it", f"kq {call.command} -C {settings.profile or 'NAME'}"),
+            code="PRODUCTION",
+        )

@@ -1,0 +1,1 @@
+"""`kq topic`: list, describe, offsets, create, alter, delete, trim."""

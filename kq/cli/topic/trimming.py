@@ -1,0 +1,146 @@
+"""`kq topic trim`: the records before a position are deleted. A plan first; `--execute` acts on it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kq.cli.changes.outcome import sentence
+from kq.cli.changes.plans import read_plan, write_plan
+from kq.cli.output.render import Column, Row, table_text
+from kq.cli.output.units import count_text
+from kq.cli.partitions.measures import measure
+from kq.cli.partitions.offsets import parse_position
+from kq.cli.partitions.positions import resolve
+from kq.cli.partitions.selection import required_names, select
+from kq.cli.run.failures import Unfinished, Usage
+from kq.cli.run.reach import refuse_deletion
+from kq.client import Admin
+
+if TYPE_CHECKING:
+    from kq.cli.run.call import Call
+    from kq.client import Cluster, TopicPartition
+
+COLUMNS = [
+    Column("PARTITION"),
+    Column("START", "count"),
+    Column("NEW START", "count"),
+    Column("END", "count"),
+    Column("DELETED", "count"),
+]
+
+
+class Step(NamedTuple):
+    """One partition of the plan."""
+
+    topic: str
+    partition: int
+    start_offset: int
+    new_start_offset: int
+    end_offset: int
+
+    @property
+    def pair(self) -> TopicPartition:
+        return self.topic, self.partition
+
+    @property
+    def deleted(self) -> int:
+        return max(self.new_start_offset - self.start_offset, 0)
+
+
+def run(
+    call: Call,
+    names: list[str],
+    *,
+    partition: str | None,
+    offset: str | None,
+    regex: bool,
+    execute: bool,
+    export: str | None,
+    from_file: str | None,
+) -> None:
+    if from_file is not None:
+        if names or offset or partition:
+            raise Usage(f"{call.command} --from-file does what the file says; leave topics, -o and -p out")
+        steps, wording = _steps_of_file(from_file), f"--from-file {from_file}"
+    else:
+        required_names(names, None, call.command)
+        if offset is None:
+            raise Usage(f"{call.command}: -o is missing: delete the records before which offset or time?")
+        steps = _plan(call, names, partition, offset, regex)
+        wording = " ".join([*names, *(["-p", partition] if partition else []), "-o", offset])
+    if export is not None:
+        write_plan(export, "topic trim", [step._asdict() for step in steps])
+    if execute:
+        refuse_deletion(call)
+        errors = _execute(call, steps)
+    else:
+        errors = {}
+    _print(call, steps, offset, executed=execute, errors=errors)
+    if not execute and any(step.deleted for step in steps):
+        call.note_always("Nothing has been changed.")
+        again = f"--from-file {export}" if export else wording
+        call.note_always(f"To do it:  kq topic trim {again} --execute")
+    if errors:
+        for (topic, index), error in errors.items():
+            call.warn(sentence(f"{topic}:{index}", error))
+        raise Unfinished(f"{len(errors)} of {len(steps)} failed")
+
+
+def _plan(call: Call, names: list[str], partition: str | None, offset: str, regex: bool) -> list[Step]:
+    position = parse_position(offset, now_ms=round(time.time() * 1000))
+
+    async def work(cluster: Cluster) -> list[Step]:
+        topics = await select(cluster, call, names, partition=partition, regex=regex)
+        measures = await measure(cluster, [pair for topic in topics for pair in topic.pairs], sizes=False)
+        places = await resolve(cluster, position, measures)
+        for problem in measures.problems:
+            call.warn(problem)
+        if measures.offsets_missing:
+            raise Unfinished("not every partition answers; nothing has been changed")
+        return [
+            Step(topic, index, part.start or 0, max(places[(topic, index)], part.start or 0), part.end or 0)
+            for (topic, index), part in measures.partitions.items()
+        ]
+
+    return call.run(work)
+
+
+def _steps_of_file(path: str) -> list[Step]:
+    try:
+        return [Step(**item) for item in read_plan(path, "topic trim")]
+    except TypeError:
+        raise Usage(f"{path}: not a plan of kq topic trim") from None
+
+
+def _execute(call: Call, steps: list[Step]) -> dict[TopicPartition, Any]:
+    async def work(cluster: Cluster) -> dict[TopicPartition, Any]:
+        wanted = {step.pair: step.new_start_offset for step in steps if step.deleted}
+        answers = await Admin(cluster).delete_records(wanted) if wanted else {}
+        return {pair: answer.error for pair, answer in answers.items() if answer.error is not None}
+
+    return call.run(work)
+
+
+def _print(
+    call: Call, steps: list[Step], offset: str | None, *, executed: bool, errors: dict[TopicPartition, Any]
+) -> None:
+    deleted = sum(step.deleted for step in steps if step.pair not in errors)
+    if call.json:
+        partitions = [{**step._asdict(), "deleted": step.deleted} for step in steps]
+        call.envelope(executed=executed, partitions=partitions, deleted=deleted)
+        return
+    rows = [
+        Row([f"{s.topic}:{s.partition}", s.start_offset, s.new_start_offset, s.end_offset, s.deleted]) for s in steps
+    ]
+    if call.form.plain:
+        call.table(COLUMNS, rows)
+        return
+    topics = sorted({step.topic for step in steps})
+    affected = sum(step.deleted > 0 for step in steps)
+    before = f" before {offset}" if offset else ""
+    names = f"topic {topics[0]}" if len(topics) == 1 else f"{len(topics)} topics"
+    verb = "deleted" if executed else "delete"
+    call.print(f"{names}: {verb} the records{before} in {affected} of {len(steps)} partitions\n\n")
+    call.print(table_text(COLUMNS, rows, call.form))
+    call.print(f"\n{count_text(deleted)} records {'are gone' if executed else 'would be gone for good'}.\n")

@@ -1,0 +1,254 @@
+"""How the command tree behaves, over Typer: nouns load when they are used, shared flags may stand before the
+subcommand, `ls`, `rm`, `desc` and plurals are understood, and each command gets the flags that every command has.
+
+Help is plain text (no rich), ends with two real examples, and is the same in a pipe.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
+
+from kq.cli.run.failures import Hint, Usage, did_you_mean
+from kq.cli.tree.flags import SHARED, TAKES_VALUE
+
+if TYPE_CHECKING:
+    from typer._click.core import Command, Context, Parameter
+    from typer._click.formatting import HelpFormatter
+
+VERB_ALIASES = {"ls": "list", "rm": "delete", "desc": "describe", "delete-records": "trim"}
+
+CONNECTION = ("bootstrap", "profile", "client_settings")
+ALWAYS = ("json", "quiet", "verbose", "no_color")
+TABLES = ("plain", "table", "no_header", "names", "utc")
+
+
+class Noun(NamedTuple):
+    """A top-level command before its module is imported: what the help needs to know."""
+
+    module: str
+    help: str
+    aliases: tuple[str, ...] = ()
+    alone: str | None = None  # the subcommand a noun alone stands for
+
+
+def _common_option(name: str) -> TyperOption:
+    flag = SHARED[name]
+    takes_value = flag.metavar is not None
+    return TyperOption(
+        param_decls=[*flag.opts, f"common_{name}"],  # a command may have a parameter `names` of its own
+        type=None if takes_value or name == "verbose" else bool,
+        is_flag=not takes_value and name != "verbose",
+        count=name == "verbose",
+        multiple=name in ("bootstrap", "client_settings"),
+        default=None if takes_value else 0 if name == "verbose" else False,
+        metavar=flag.metavar,
+        help=flag.help,
+    )
+
+
+class KqCommand(TyperCommand):
+    """A command: its own parameters plus the common flags, which it receives as a `Call` in `ctx.obj`."""
+
+    common: tuple[str, ...] = CONNECTION + ALWAYS
+
+    def __init__(self, name: str | None, **attributes: Any) -> None:
+        super().__init__(name, **attributes)
+        self.own_params = list(self.params)
+        self.params = [*self.params, *(_common_option(flag) for flag in self.common)]
+
+    def invoke(self, ctx: Context) -> Any:
+        from kq.cli.run.call import Call
+
+        common = {name: ctx.params.pop(f"common_{name}") for name in self.common}
+        ctx.obj = Call.of(without_program(ctx.command_path), common)
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as closed:
+            raise PipeClosed from closed
+
+    def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
+        own = [help_row(param) for param in self.own_params if not getattr(param, "hidden", False)]
+        formatter.write_paragraph()
+        formatter.indent()
+        if own:
+            formatter.write_dl(own)
+            formatter.write_paragraph()
+        formatter.dedent()
+        formatter.write("Flags of every such command, also before the subcommand:\n")
+        formatter.indent()
+        formatter.write_dl([help_row(param) for param in self.params[len(self.own_params) :]])
+        formatter.dedent()
+
+    def format_usage(self, ctx: Context, formatter: HelpFormatter) -> None:
+        formatter.write_usage(ctx.command_path, " ".join(self.collect_usage_pieces(ctx)))
+
+    def collect_usage_pieces(self, ctx: Context) -> list[str]:
+        return [*(piece for param in self.params for piece in param.get_usage_pieces(ctx)), "[FLAGS]"]
+
+    def format_help_text(self, ctx: Context, formatter: HelpFormatter) -> None:
+        formatter.write_paragraph()
+        for paragraph in (self.help or "").split("\n\n"):
+            formatter.write_text(paragraph.replace("\n", " "))
+
+    def format_epilog(self, ctx: Context, formatter: HelpFormatter) -> None:
+        formatter.write("\nExamples:\n")
+        for line in examples(self):
+            formatter.write(f"  {line}\n")
+
+
+def help_row(param: Parameter) -> tuple[str, str]:
+    """A parameter's line in a help: how it is written, and what it means."""
+    text: str = getattr(param, "help", None) or ""
+    if param.param_type_name == "argument":
+        return param.human_readable_name, text
+    metavar = (
+        "" if getattr(param, "is_flag", False) or getattr(param, "count", False) else f" {param.metavar or 'VALUE'}"
+    )
+    return ", ".join([*param.opts, *param.secondary_opts]) + metavar, text
+
+
+class TableCommand(KqCommand):
+    """A command whose answer is a table."""
+
+    common = CONNECTION + ALWAYS + TABLES
+
+
+class LocalCommand(KqCommand):
+    """A command about this machine: it talks to no cluster."""
+
+    common = ALWAYS
+
+
+class LocalTableCommand(KqCommand):
+    common = ALWAYS + TABLES
+
+
+def examples(command: Command) -> list[str]:
+    """The real examples that end a command's help."""
+    return [line.strip() for line in (command.epilog or "").splitlines() if line.strip()]
+
+
+class NounGroup(TyperGroup):
+    """A group of commands. `alone` is the one that the noun alone stands for; `nouns` are loaded when first asked
+    for."""
+
+    alone: str | None = None
+    nouns: dict[str, Noun] = {}  # noqa: RUF012  a table, filled by the root alone
+
+    def list_commands(self, ctx: Context) -> list[str]:
+        return list(self.nouns) or list(self.commands)
+
+    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
+        name = self.canonical(cmd_name)
+        if name in self.nouns and name not in self.commands:
+            self.commands[name] = load(name, self.nouns[name])
+        return self.commands.get(name)
+
+    def canonical(self, name: str) -> str:
+        for noun, entry in self.nouns.items():
+            if name in entry.aliases:
+                return noun
+        return VERB_ALIASES.get(name, name) if name not in self.commands else name
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Shared flags before the subcommand move behind it; a noun alone becomes its subcommand."""
+        moved: list[str] = []
+        rest = list(args)
+        mine = {opt for param in self.get_params(ctx) for opt in param.opts}
+        while rest and rest[0].startswith("-") and rest[0] not in mine:
+            moved += self._take_flag(rest, ctx)
+        if rest and rest[0] in mine:
+            return super().parse_args(ctx, rest)
+        if not rest:
+            if self.alone is None:
+                raise HelpWanted(ctx.get_help())
+            rest = [self.alone]
+        return super().parse_args(ctx, [rest[0], *moved, *rest[1:]])
+
+    def _take_flag(self, rest: list[str], ctx: Context) -> list[str]:
+        token = rest.pop(0)
+        opt, _, attached = token.partition("=") if token.startswith("--") else (token[:2], "", token[2:])
+        takes_value = TAKES_VALUE.get(opt)
+        if takes_value is None:
+            raise Usage(
+                f"{without_program(ctx.command_path)} has no option {opt}{did_you_mean(opt, list(TAKES_VALUE))}",
+                Hint("see", f"{ctx.command_path} --help"),
+            )
+        if not takes_value or attached or "=" in token[2:]:
+            return [token]
+        if not rest:
+            raise Usage(f"{opt} needs a value: {opt} {_metavar(opt)}")
+        return [token, rest.pop(0)]
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
+        command = self.get_command(ctx, args[0])
+        if command is None:
+            self._unknown(ctx, args[0])
+        return self.canonical(args[0]), command, args[1:]
+
+    def _unknown(self, ctx: Context, word: str) -> NoReturn:
+        known = self.list_commands(ctx)
+        spellings = [*known, *(alias for noun in self.nouns.values() for alias in noun.aliases)]
+        raise Usage(
+            f"{without_program(ctx.command_path)} has no command '{word}'{did_you_mean(word, spellings)}",
+            Hint("see", f"{ctx.command_path} --help"),
+        )
+
+    def format_usage(self, ctx: Context, formatter: HelpFormatter) -> None:
+        formatter.write_usage(ctx.command_path, "COMMAND [FLAGS]")
+
+    def format_help_text(self, ctx: Context, formatter: HelpFormatter) -> None:
+        formatter.write(f"\n{self.help}\n")
+
+    def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
+        self.format_commands(ctx, formatter)
+
+    def format_epilog(self, ctx: Context, formatter: HelpFormatter) -> None:
+        if lines := examples(self):
+            formatter.write("\nExamples:\n")
+            for line in lines:
+                formatter.write(f"  {line}\n")
+
+
+class PipeClosed(Exception):
+    """The reader of our stdout has gone. A BrokenPipeError itself would be Typer's, which exits 1."""
+
+
+class HelpWanted(Exception):
+    """A group without a default command was called alone: its help is the answer, exit 0."""
+
+
+def _metavar(opt: str) -> str:
+    return next(flag.metavar or "" for flag in SHARED.values() if opt in flag.opts)
+
+
+def noun_app(name: str, help: str, epilog: str, *, alone: str | None = None) -> typer.Typer:
+    """The Typer of one noun with several commands."""
+    cls = type(f"{name.title()}Group", (NounGroup,), {"alone": alone})
+    return typer.Typer(name=name, help=help, epilog=epilog, cls=cls, **PLAIN_TYPER)
+
+
+PLAIN_TYPER: dict[str, Any] = {
+    "add_completion": False,
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
+
+
+def load(name: str, noun: Noun) -> Command:
+    """Imports a noun's module and builds its commands."""
+    from typer.main import get_command
+
+    command = get_command(importlib.import_module(noun.module).app)
+    command.name = name
+    return command
+
+
+def without_program(command_path: str) -> str:
+    """`topic list` of `kq topic list`."""
+    return command_path.removeprefix("kq ")
