@@ -75,26 +75,27 @@ class Filler:
     async def _fill_by_key(
         self, topic: Topic, columns: Columns, rows: Sequence[int], sizes: Sizes, accepted: Accepted
     ) -> None:
-        """A group for each partition; the records without a key are spread as if they had come alone."""
+        """A group for each partition; records without a key all go to the one that is filled now, in their order."""
         assert columns.keys is not None
         groups: list[list[int]] = [[] for _ in topic.partitions]  # partitions are numbered from 0
-        keyless: list[int] = []
-        if None in columns.keys:
-            keyless = [place for place, key in enumerate(columns.keys) if key is None]
-            places: Sequence[int] = [place for place, key in enumerate(columns.keys) if key is not None]
-        else:
-            places = range(len(columns.keys))
         put = [group.append for group in groups]
-        keys = [key for key in columns.keys if key is not None] if keyless else cast(Sequence[bytes], columns.keys)
-        for place, partition in zip(places, partitions_of(keys, len(groups)), strict=True):
+        for place, partition in enumerate(self._partitions(topic, columns.keys, sizes)):
             put[partition](place)
         for partition, group in enumerate(groups):
             if group:
                 part, part_rows, part_sizes = _pick(columns, rows, sizes, group)
                 await self._fill(topic.name, partition, part, part_rows, part_sizes, accepted)
-        if keyless:
-            part, part_rows, part_sizes = _pick(columns, rows, sizes, keyless)
-            await self._fill_in_turn(topic, part, part_rows, part_sizes, accepted)
+
+    def _partitions(self, topic: Topic, keys: Sequence[bytes | None], sizes: Sizes) -> Sequence[int]:
+        """Of each record."""
+        count = len(topic.partitions)
+        if None not in keys:
+            return partitions_of(cast(Sequence[bytes], keys), count)
+        sticky = self._sticky(topic.name)
+        keyless = self._turn(topic, sticky)
+        sticky.sent(sum(size for key, size in zip(keys, sizes.payloads, strict=True) if key is None), filled=False)
+        by_key = iter(partitions_of([key for key in keys if key is not None], count))
+        return [keyless if key is None else next(by_key) for key in keys]
 
     async def _fill(
         self,

@@ -1,20 +1,18 @@
 """Writing batches by the column: what `batch.encode_batch` writes, from lists.
 
-`pack_values` is the way of the pipelines: values without keys, all at one time. Then the length of a value and its
-place say all of the record but the value, and a batch is one `join` over four interleaved lists, 0.1 us a record.
+`pack_values` and `pack_keyed` are the way of the pipelines: no headers, all at one time. Then the lengths of key and
+value and the place say all of the record beside them, and a batch is one `join` over a few interleaved lists: 0.1 us a
+record without a key, 0.3 us with one.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from itertools import accumulate
 from typing import NamedTuple
 
 from kq.record import compression, varint
 from kq.record.batch import (
-    HEADER_SIZE,
     NO_PRODUCER_EPOCH,
     NO_PRODUCER_ID,
     NO_SEQUENCE,
@@ -23,11 +21,6 @@ from kq.record.batch import (
     Headers,
     assemble,
 )
-
-# Most bytes of a record beside its key, value and headers, in batches of less than 128 MiB: three numbers of four
-# bytes (length, offset delta, value length), four of one (attributes, timestamp delta, key length, header count).
-_VALUE_OVERHEAD = 16
-_RECORD_OVERHEAD = _VALUE_OVERHEAD + 9 + 3  # a timestamp delta of ten bytes, a key length of four
 
 
 class Producer(NamedTuple):
@@ -41,38 +34,42 @@ class Producer(NamedTuple):
 
 ANYONE = Producer()
 
-
-class _Memo(dict[int, bytes]):
-    """A function of an int that keeps its answers for small ones, so that it never holds more than a megabyte."""
-
-    KEPT = range(-8192, 8192)
-
-    def __init__(self, make: Callable[[int], bytes]) -> None:
-        self._make = make
-
-    def __missing__(self, number: int) -> bytes:
-        made = self._make(number)
-        if number in self.KEPT:
-            self[number] = made
-        return made
-
-
-_NUMBERS = _Memo(varint.write)
 _NULL = varint.write(-1)
 _NO_HEADERS = varint.write(0)
-# Between two values, in pieces around the offset delta. The first holds the header count of the record before and this
-# record's length, which depends on how many bytes the offset delta has: one memo for each width.
-_TAILS = _Memo(lambda length: _NULL + varint.write(length))
+# Between the offset delta and a value without a key.
+_TAILS = varint.Memo(lambda length: _NULL + varint.write(length))
+
+
+class _Spans(dict[int, int]):
+    """Bytes of a field of this length together with the number before it."""
+
+    def __missing__(self, length: int) -> int:
+        span = length + len(varint.write(length))
+        if length in varint.Memo.KEPT:
+            self[length] = span
+        return span
+
+
+_SPANS = _Spans()
 
 
 @cache
-def _heads(offset_width: int) -> _Memo:
-    fixed = 4 + offset_width  # attributes, timestamp delta, offset delta, key length, header count
+def _heads(offset_width: int) -> varint.Memo:
+    """Before the offset delta, by the bytes of key and value with their lengths: the header count of the record before
+    and this record's length, which depends on how many bytes the offset delta has."""
+    fixed = 3 + offset_width  # attributes, timestamp delta, offset delta, header count
 
-    def head(length: int) -> bytes:
-        return _NO_HEADERS + varint.write(fixed + len(varint.write(length)) + length) + b"\0\0"
+    def head(size: int) -> bytes:
+        return _NO_HEADERS + varint.write(fixed + size) + b"\0\0"
 
-    return _Memo(head)
+    return varint.Memo(head)
+
+
+@cache
+def _keyless_heads(offset_width: int) -> varint.Memo:
+    """The same, by the length of a value without a key."""
+    heads = _heads(offset_width)
+    return varint.Memo(lambda length: heads[len(_NULL) + _SPANS[length]])
 
 
 _ready: list[bytes] = []
@@ -96,18 +93,49 @@ def pack_values(
     producer: Producer = ANYONE,
 ) -> bytearray:
     """One batch of these values, at least one, without keys and headers."""
-    count = len(values)
     lengths = list(map(len, values))
-    parts = [b""] * (4 * count)
+    heads = _by_width(_keyless_heads, lengths)
+    parts = _interleaved(heads, _offset_deltas(len(values)), map(_TAILS.__getitem__, lengths), values)
+    return _pack(parts, len(values), timestamp_ms, timestamp_ms, codec, level, producer)
+
+
+def pack_keyed(
+    keys: Sequence[bytes],
+    values: Sequence[bytes],
+    timestamp_ms: int,
+    *,
+    codec: int = compression.NONE,
+    level: int | None = None,
+    producer: Producer = ANYONE,
+) -> bytearray:
+    """One batch of these keys and values, of equal length and at least one, without headers."""
+    key_lengths, lengths = list(map(len, keys)), list(map(len, values))
+    spans, number = _SPANS.__getitem__, varint.WRITTEN.__getitem__
+    sizes = [key + value for key, value in zip(map(spans, key_lengths), map(spans, lengths), strict=True)]
+    heads = _by_width(_heads, sizes)
+    deltas = _offset_deltas(len(values))
+    parts = _interleaved(heads, deltas, map(number, key_lengths), keys, map(number, lengths), values)
+    return _pack(parts, len(values), timestamp_ms, timestamp_ms, codec, level, producer)
+
+
+def _by_width(memo: Callable[[int], varint.Memo], numbers: Sequence[int]) -> Iterator[bytes]:
+    """For each record's number what the memo for the width of its offset delta has."""
+    start = 0
     for width in range(1, 6):
-        start, stop = (1 << 7 * width - 8 if width > 1 else 0), 1 << 7 * width - 1
-        parts[4 * start : 4 * stop : 4] = map(_heads(width).__getitem__, lengths[start:stop])
-    parts[1::4] = _offset_deltas(count)
-    parts[2::4] = map(_TAILS.__getitem__, lengths)
-    parts[3::4] = values
-    parts[0] = parts[0][len(_NO_HEADERS) :]  # no record before the first
+        stop = 1 << 7 * width - 1  # offset deltas below it have at most this width
+        yield from map(memo(width).__getitem__, numbers[start:stop])
+        start = stop
+
+
+def _interleaved(heads: Iterable[bytes], *columns: Iterable[bytes]) -> list[bytes]:
+    """The pieces of all records in order. A head holds the end of the record before, so the first one is cut."""
+    columns = (list(heads), *columns)
+    parts = [b""] * (len(columns) * len(columns[0]))
+    for place, column in enumerate(columns):
+        parts[place :: len(columns)] = column
+    parts[0] = parts[0][len(_NO_HEADERS) :]
     parts.append(_NO_HEADERS)
-    return _pack(parts, count, timestamp_ms, timestamp_ms, codec, level, producer)
+    return parts
 
 
 def pack_columns(
@@ -123,7 +151,7 @@ def pack_columns(
     """One batch of these columns, of equal length and at least one record; None for no key, no headers at all."""
     count = len(values)
     base = timestamps[0]
-    number = _NUMBERS
+    number = varint.WRITTEN
     bodies = [
         b"\0%b%b%b%b%b" % row
         for row in zip(
@@ -142,7 +170,7 @@ def pack_columns(
 
 
 def _sized(column: Sequence[bytes | None]) -> list[bytes]:
-    number = _NUMBERS
+    number = varint.WRITTEN
     return [_NULL if field is None else number[len(field)] + field for field in column]
 
 
@@ -150,7 +178,7 @@ def _pack_headers(headers: Headers) -> bytes:
     if not headers:
         return _NO_HEADERS
     fields = [field for name, content in headers for field in (name.encode(), content)]
-    return _NUMBERS[len(headers)] + b"".join(_sized(fields))
+    return varint.WRITTEN[len(headers)] + b"".join(_sized(fields))
 
 
 def _pack(
@@ -175,27 +203,3 @@ def _pack(
     return assemble(
         header, parts if codec == compression.NONE else [compression.compress(codec, b"".join(parts), level)]
     )
-
-
-def size_bound(key: bytes | None, value: bytes | None, headers: Headers = ()) -> int:
-    """No record of these takes more bytes than this, wherever it comes to lie in a batch; HEADER_SIZE comes on top."""
-    size = _RECORD_OVERHEAD + len(key or b"") + len(value or b"")
-    for name, content in headers:
-        size += 8 + 4 * len(name) + len(content or b"")
-    return size
-
-
-def split_values(values: Sequence[bytes], batch_bytes: int) -> Iterator[Sequence[bytes]]:
-    """The values in runs, each of which `pack_values` makes into at most `batch_bytes` bytes before compression (more
-    only for a single value that is larger)."""
-    sums = list(accumulate(map(len, values), initial=0))
-
-    def reach(end: int) -> int:
-        return sums[end] + end * _VALUE_OVERHEAD
-
-    start = 0
-    while start < len(values):
-        room = reach(start) + batch_bytes - HEADER_SIZE
-        end = max(start + 1, bisect_right(range(len(sums)), room, key=reach) - 1)
-        yield values[start:end]
-        start = end

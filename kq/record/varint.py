@@ -6,6 +6,8 @@ fine, more than ten bytes are not.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from kq.record.crc import Readable
 from kq.record.faults import CorruptRecord
 
@@ -22,6 +24,24 @@ def write(value: int) -> bytes:
         left >>= 7
     out.append(left)
     return bytes(out)
+
+
+class Memo(dict[int, bytes]):
+    """A function of an int that keeps its answers for small ones, so that it never holds more than a megabyte."""
+
+    KEPT = range(-8192, 8192)
+
+    def __init__(self, make: Callable[[int], bytes]) -> None:
+        self._make = make
+
+    def __missing__(self, number: int) -> bytes:
+        made = self._make(number)
+        if number in self.KEPT:
+            self[number] = made
+        return made
+
+
+WRITTEN = Memo(write)  # for thousands of numbers at a time: `map(WRITTEN.__getitem__, numbers)`
 
 
 def read(buf: Readable, pos: int) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from kq.client import Admin, Cluster, Consumer, Err, KafkaError, Producer, RecordTooLarge, connect
+from kq.client import Cluster, Consumer, Err, KafkaError, Producer, RecordTooLarge, connect
 from kq.client.settings import CODECS
 from kq.record.batch import Record
 from kq.record.murmur2 import partition_for
@@ -15,12 +15,13 @@ from tests.support import peers
 
 
 async def read(cluster: Cluster, name: str, partitions: int = 1) -> list[list[Record]]:
-    """Every record of each partition."""
+    """Every record of each partition, up to its end as of now: what was acknowledged is before that."""
     places = {(name, index): 0 for index in range(partitions)}
-    ends = await Admin(cluster).list_offsets(dict.fromkeys(places, -1))
+    async with Consumer(cluster) as consumer:
+        ends = await consumer.end_offsets(places)
     found: list[list[Record]] = [[] for _ in range(partitions)]
     async with Consumer(cluster) as consumer:
-        consumer.assign(places, {partition: end.offset for partition, end in ends.items()})
+        consumer.assign(places, ends)
         while not consumer.finished:
             for fetched in await consumer.fetch():
                 assert fetched.error is None
@@ -59,6 +60,7 @@ async def test_every_codec(bootstrap: str, name: str, codec: str) -> None:
         await make_topic(cluster, name)
         async with Producer(cluster) as producer:
             await producer.send_values(name, values)
+        assert producer.first_error is None
         (records,) = await read(cluster, name)
         assert [record.value for record in records] == values
 
@@ -72,6 +74,7 @@ def test_on_uvloop(bootstrap: str, name: str) -> None:
             await make_topic(cluster, name, 2)
             async with Producer(cluster) as producer:
                 await producer.send_values(name, values, partition=1)
+            assert producer.first_error is None
             assert [record.value for record in (await read(cluster, name, 2))[1]] == values
 
     uvloop.run(write_and_read())
@@ -119,10 +122,28 @@ async def test_keys_go_where_java_puts_them_and_keep_their_order(bootstrap: str,
             accepted = await producer.send_columns(name, values[:2000], keys[:2000])
             for key, value in zip(keys[2000:], values[2000:], strict=True):
                 producer.send(name, value, key)
+        assert producer.first_error is None
         assert sorted(row for part in accepted.slices for row in part.rows) == list(range(2000))
         for partition, records in enumerate(await read(cluster, name, 7)):
             expected = [(k, v) for k, v in zip(keys, values, strict=True) if k and partition_for(k, 7) == partition]
             assert [(record.key, record.value) for record in records] == expected
+
+
+@asynchronous
+async def test_records_with_and_without_key_of_one_call_keep_their_order(bootstrap: str, name: str) -> None:
+    keys = [None if number % 3 else b"%d" % (number % 11) for number in range(300)]
+    values: list[bytes | None] = [b"%d" % number for number in range(300)]
+    async with connect(settings(bootstrap)) as cluster:
+        await make_topic(cluster, name, 3)
+        async with Producer(cluster) as producer:
+            assert not (await producer.send_columns(name, values, keys)).rejected
+        found = await read(cluster, name, 3)
+    for partition, records in enumerate(found):
+        numbers = [int(record.value or b"") for record in records]
+        assert numbers == sorted(numbers)
+        assert all(record.key is None or partition_for(record.key, 3) == partition for record in records)
+    assert sum(any(record.key is None for record in records) for records in found) == 1
+    assert sum(map(len, found)) == 300
 
 
 @asynchronous
@@ -162,6 +183,7 @@ async def test_records_without_key_are_spread_evenly_over_batches(bootstrap: str
         async with Producer(cluster) as producer:
             for first in range(0, 8000, 500):
                 await producer.send_values(name, [b"%06d" % number for number in range(first, first + 500)])
+        assert producer.first_error is None
         found = await read(cluster, name, 4)
         assert sorted(int(record.value or 0) for records in found for record in records) == list(range(8000))
         assert all(1000 < len(records) < 3000 for records in found), [len(records) for records in found]

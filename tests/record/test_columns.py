@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kq.record import columns, compression, strides
-from kq.record.batch import HEADER_SIZE, BatchHeader, Record, decode_records, encode_batch
+from kq.record import columns, compression, seams, strides
+from kq.record.batch import HEADER_SIZE, BatchHeader, Record, decode_record, decode_records, encode_batch, parse_header
 from kq.record.columns import Columns, iter_columns, read_columns, read_joined, read_values
 from kq.record.faults import CorruptRecord, TooLarge
 from tests.record.support import EDGES, LIMIT, records, runs, with_section
@@ -54,6 +54,37 @@ def test_a_range_of_offsets_with_and_without_gaps(rows: list[Record], data: st.D
     assert read_values(batch, limit=LIMIT, start=start, stop=stop) == [row.value for row in inside]
     assert read_columns(batch, limit=LIMIT, start=start, stop=stop) == by_column(inside)
     assert read_joined(batch, b"\n", limit=LIMIT, start=start, stop=stop) == (joined(inside, b"\n"), len(inside))
+
+
+def test_values_of_any_size_between_seams() -> None:
+    rng = random.Random(3)
+    values = [rng.randbytes(rng.randrange(300)).replace(b"\0", b"") for _ in range(9000)]
+    rows = [Record(index, 5 + index // 40, None, value) for index, value in enumerate(values)]
+    batch = encode_batch(rows)
+    section = batch[HEADER_SIZE:]
+    _, second = decode_record(bytes(section), 0, parse_header(batch))
+    assert seams.cut(bytes(section), second) == values[1:]
+    assert read_values(batch, limit=LIMIT) == values
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        Record(50, 5, b"k", b"v"),
+        Record(50, 5, None, None),
+        Record(50, 5, None, b"v", (("h", b""),)),
+        Record(50, 5, None, b"..\0\x10\0\0\x02\x01\x04.."),  # a seam, but for the length of what follows
+        Record(50, 5, None, b"..\0\x10\0\0\x02\x01\x04..\0\x10\0\0\x02\x01\x04.."),  # two seams, one right
+    ],
+)
+def test_no_seams(odd: Record) -> None:
+    rows = [Record(index, 5, None, b"v" * (index % 7)) for index in range(100)]
+    rows[50] = odd
+    batch = encode_batch(rows)
+    section = bytes(batch[HEADER_SIZE:])
+    _, second = decode_record(section, 0, parse_header(batch))
+    assert seams.cut(section, second) == []
+    assert read_values(batch, limit=LIMIT) == [row.value for row in rows]
 
 
 def test_log_append_time() -> None:

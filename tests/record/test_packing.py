@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import random
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kq.record import compression, packing, varint
-from kq.record.batch import HEADER_SIZE, Record, decode_records, encode_batch, parse_header
+from kq.record.batch import Record, decode_records, encode_batch, parse_header
 from kq.record.columns import read_values
-from kq.record.packing import ANYONE, Producer, pack_columns, pack_values, size_bound, split_values
+from kq.record.packing import ANYONE, Producer, pack_columns, pack_keyed, pack_values
 from tests.record.support import EDGES, LIMIT, records, runs
 
 producers = st.sampled_from((ANYONE, Producer(2**40, 7, 2**31 - 1), Producer(1, 0, 0, transactional=True)))
@@ -42,12 +41,31 @@ def test_values(values: list[bytes], timestamp: int, producer: Producer, codec: 
     assert pack_values(values, timestamp, producer=producer, codec=codec) == plain(rows, producer, codec)
 
 
+fields = st.one_of(st.binary(max_size=80), st.sampled_from(EDGES).map(bytes))
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(st.tuples(fields, fields), min_size=1, max_size=40),
+    st.integers(-1, 2**50),
+    producers,
+    st.sampled_from(range(5)),
+)
+def test_keyed(pairs: list[tuple[bytes, bytes]], timestamp: int, producer: Producer, codec: int) -> None:
+    rows = [Record(index, timestamp, key, value) for index, (key, value) in enumerate(pairs)]
+    keys, values = [key for key, _ in pairs], [value for _, value in pairs]
+    assert pack_keyed(keys, values, timestamp, producer=producer, codec=codec) == plain(rows, producer, codec)
+
+
 @pytest.mark.parametrize("count", [1, 63, 64, 65, 8191, 8192, 8193, 9000])
 @pytest.mark.parametrize("size", [0, 57, 58, 59, 63, 64])
 def test_values_through_every_change_of_width(count: int, size: int) -> None:
     rng = random.Random(count)
     values = [rng.randbytes(size) for _ in range(count)]
     assert pack_values(values, 5) == plain([Record(i, 5, None, v) for i, v in enumerate(values)], ANYONE)
+    keys = values[::-1]
+    rows = [Record(i, 5, key, value) for i, (key, value) in enumerate(zip(keys, values, strict=True))]
+    assert pack_keyed(keys, values, 5) == plain(rows, ANYONE)
 
 
 def test_many_and_long_values() -> None:
@@ -86,6 +104,8 @@ def test_columns_left_out() -> None:
 def test_columns_of_unequal_length_are_a_mistake() -> None:
     with pytest.raises(ValueError, match="shorter"):
         pack_columns([b"k"], [b"v", b"w"], None, [1, 1])
+    with pytest.raises(ValueError, match="zip"):
+        pack_keyed([b"k"], [b"v", b"w"], 1)
 
 
 def test_a_level_is_handed_on() -> None:
@@ -103,26 +123,3 @@ def test_threads_do_not_spoil_the_tables(monkeypatch: pytest.MonkeyPatch) -> Non
         packed = list(threads.map(lambda count: pack_values([b"v"] * count, 0), counts))
     assert [parse_header(batch).size for batch in packed] == [len(pack_values([b"v"] * n, 0)) for n in counts]
     assert packing._offset_deltas(3000)[2999] == b"\xee\x2e"
-
-
-@given(records(gaps=False))
-def test_no_record_is_larger_than_its_bound(rows: list[Record]) -> None:
-    bound = HEADER_SIZE + sum(size_bound(row.key, row.value, row.headers) for row in rows)
-    size = len(plain(rows, ANYONE))
-    assert size <= bound <= size + sum(40 + 20 * len(row.headers) for row in rows)
-
-
-@settings(max_examples=200)
-@given(
-    st.lists(st.one_of(st.integers(0, 40), st.sampled_from(EDGES)).map(bytes), max_size=120),
-    st.integers(1, 20_000),
-)
-def test_splitting(values: list[bytes], batch_bytes: int) -> None:
-    parts = [list(part) for part in split_values(values, batch_bytes)]
-    assert [value for part in parts for value in part] == values
-    for part in parts:
-        assert part
-        size = len(pack_values(part, 2**50))
-        assert size <= batch_bytes or len(part) == 1
-    for part, after in pairwise(parts):  # and none is cut short without need
-        assert len(pack_values([*part, after[0]], 0)) + 16 * (len(part) + 1) > batch_bytes

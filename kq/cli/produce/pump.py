@@ -7,7 +7,6 @@ called per record here: a chunk of input is one call to the producer.
 from __future__ import annotations
 
 import asyncio
-import random
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -37,9 +36,7 @@ class _UnderWay(NamedTuple):
 
 class Pump:
     def __init__(self, cluster: Cluster, call: Call, settings: ClientSettings, limit: int, *, label: str) -> None:
-        self._cluster = cluster
         self._call = call
-        self._turn = random.randrange(1 << 16)  # which partition takes the keyless among keyed records
         self._producer = Producer(cluster, settings)
         self._limit = limit
         self._label = label
@@ -100,21 +97,10 @@ class Pump:
                     if left is not None:
                         shipment = shipment.part(0, left)
                         left -= len(shipment.values)
-                    for part in await self._in_order(shipment):
-                        await self._ship(part, rate)
+                    await self._ship(shipment, rate)
                 self._update()
                 if left == 0:
                     return
-
-    async def _in_order(self, shipment: Shipment) -> list[Shipment]:
-        if not shipment.is_mixed:
-            return [shipment]
-        topic = (await self._cluster.metadata([shipment.topic])).topics.get(shipment.topic)
-        if topic is None or topic.error or not topic.partitions:
-            return [shipment]
-        led = [index for index, partition in topic.partitions.items() if partition.leader >= 0] or [*topic.partitions]
-        self._turn += 1
-        return shipment.by_partition(len(topic.partitions), led[self._turn % len(led)])
 
     async def _ship(self, shipment: Shipment, rate: float | None) -> None:
         if rate is None:

@@ -15,7 +15,6 @@ from kq.cli.formats.reading import BadInput, Reader
 from kq.cli.formats.rows import Headers
 from kq.cli.produce.intake import Cutter
 from kq.cli.run.failures import Failure
-from kq.client.partitioner import partitions_of
 
 Refuse = Callable[[int, str], None]  # line number, why
 
@@ -48,33 +47,6 @@ class Shipment:
     def size_bytes(self) -> int:
         """Of keys and values."""
         return _length(self.values) + _length(self.keys or ())
-
-    @property
-    def is_mixed(self) -> bool:
-        """Records with and without a key, and no partition said: the producer would part them and lose their order."""
-        keys = self.keys
-        return keys is not None and self.partition is None and None in keys and any(key is not None for key in keys)
-
-    def by_partition(self, count: int, keyless: int) -> list[Shipment]:
-        """One for each partition, order kept: keys decide as they always do, records without one go to `keyless`."""
-        keys = self.keys or ()
-        chosen = iter(partitions_of([key for key in keys if key is not None], count))
-        groups: dict[int, list[int]] = {}
-        for place, key in enumerate(keys):
-            groups.setdefault(keyless if key is None else next(chosen), []).append(place)
-        return [self._picked(places, partition) for partition, places in groups.items()]
-
-    def _picked(self, places: Sequence[int], partition: int) -> Shipment:
-        stamps = self.timestamps_ms
-        return Shipment(
-            self.topic,
-            [self.values[place] for place in places],
-            [self.numbers[place] for place in places],
-            None if self.keys is None else [self.keys[place] for place in places],
-            None if self.headers is None else [self.headers[place] for place in places],
-            stamps if stamps is None or isinstance(stamps, int) else [stamps[place] for place in places],
-            partition,
-        )
 
 
 def _length(column: Sequence[bytes | None]) -> int:

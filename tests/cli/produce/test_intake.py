@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from kq.cli.formats.jsonlines import JsonRecord
 from kq.cli.produce.intake import Cutter
 from kq.cli.produce.shapes import Common, JsonLines, Lines, Shipment, grouped
-from kq.record.murmur2 import partition_for
 
 NO_LIMIT = 1 << 30
 
@@ -112,23 +111,6 @@ def test_line_numbers_go_on_behind_a_line_that_is_too_large() -> None:
     sent = shape.feed(b"one\n" + b"x" * 150) + shape.feed(b"x" * 150) + shape.feed(b"\nthree\n")
     assert [(list(s.numbers), s.values) for s in sent] == [([1], [b"one"]), ([3], [b"three"])]
     assert refused == [(2, "300 bytes, over max.message.bytes 100")]
-
-
-def test_records_with_and_without_key_keep_their_order() -> None:
-    keys = [b"a", None, b"b", None, b"a", b"c"]
-    shipment = Shipment("t", [b"%d" % n for n in range(6)], range(1, 7), keys=keys, timestamps_ms=[*range(6)])
-    assert shipment.is_mixed
-    home = {key: partition_for(key, 3) for key in keys if key is not None}
-    for keyless in range(3):
-        parts = shipment.by_partition(3, keyless)
-        assert sorted(number for part in parts for number in part.numbers) == [1, 2, 3, 4, 5, 6]
-        for part in parts:
-            assert list(part.numbers) == sorted(part.numbers)
-            assert part.values == [b"%d" % (number - 1) for number in part.numbers]
-            assert part.timestamps_ms == [number - 1 for number in part.numbers]
-            assert all(part.partition == (keyless if key is None else home[key]) for key in part.keys or ())
-    assert not Shipment("t", [b"1"], [1], keys=[None]).is_mixed
-    assert not Shipment("t", [b"1", b"2"], [1, 2], keys=[b"a", None], partition=0).is_mixed
 
 
 def test_json_lines_are_grouped_by_where_they_go() -> None:
