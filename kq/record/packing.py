@@ -129,10 +129,10 @@ def _by_width(memo: Callable[[int], varint.Memo], numbers: Sequence[int]) -> Ite
 
 def _interleaved(heads: Iterable[bytes], *columns: Iterable[bytes]) -> list[bytes]:
     """The pieces of all records in order. A head holds the end of the record before, so the first one is cut."""
-    columns = (list(heads), *columns)
-    parts = [b""] * (len(columns) * len(columns[0]))
-    for place, column in enumerate(columns):
-        parts[place :: len(columns)] = column
+    first, width = list(heads), 1 + len(columns)
+    parts = [b""] * (width * len(first))
+    for place, column in enumerate((first, *columns)):
+        parts[place::width] = column
     parts[0] = parts[0][len(_NO_HEADERS) :]
     parts.append(_NO_HEADERS)
     return parts
