@@ -17,7 +17,8 @@ from kq.cli.broker.running import LOG_FILE, Running, data_directory, find_runnin
 from kq.cli.output.render import Column, Row
 from kq.cli.run.failures import Failure, Hint, NotFound, NotInTime
 from kq.cli.tree import flags
-from kq.cli.tree.nouns import LocalCommand, LocalTableCommand, noun_app
+from kq.cli.tree.command import LocalCommand, LocalTableCommand
+from kq.cli.tree.nouns import noun_app
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +29,7 @@ app = noun_app("broker", "A broker on this machine.", "kq broker start\nkq broke
 
 DEFAULT_LISTEN = "127.0.0.1:9092"
 STOP_TIMEOUT_S = 30.0
+POLL_S = 0.02
 
 
 @app.command(
@@ -52,6 +54,7 @@ def start(
 ) -> None:
     """Run a broker until Ctrl-C. Its log goes to stderr; with --detach into the data directory."""
     from kq.cli.broker import launch
+    from kq.cli.broker.order import Order
 
     call: Call = ctx.obj
     directory = data_directory(data_dir)
@@ -62,7 +65,7 @@ def start(
             Hint("stop it", f"kq broker stop{_flag(data_dir)}"),
             Hint("another one", "kq broker start --data-dir DIR --listen 127.0.0.1:0"),
         )
-    order = launch.Order(
+    order = Order(
         data_dir=directory,
         listen=listen if listen or config else DEFAULT_LISTEN,
         advertise=advertise,
@@ -70,7 +73,7 @@ def start(
         settings=settings or [],
         verbose=bool(call.verbose),
     )
-    launch.check(order)
+    order.check()
     if detach:
         ready = launch.detached(order)
         if call.json:
@@ -87,16 +90,21 @@ def stop(ctx: typer.Context, data_dir: flags.DataDir = None, timeout: flags.Time
     call: Call = ctx.obj
     directory = data_directory(data_dir)
     running = _require(directory, data_dir)
-    os.kill(running.pid, signal.SIGTERM)
     limit_s = STOP_TIMEOUT_S if timeout is None else timeout
+    try:
+        os.kill(running.pid, signal.SIGTERM)
+    except ProcessLookupError:  # it has ended by itself since
+        limit_s = 0
+    except PermissionError:
+        raise Failure(f"the broker on {home_short(directory)}, pid {running.pid}, is another user's") from None
     deadline = time.monotonic() + limit_s
     while running.is_alive():
         if time.monotonic() > deadline:
             raise NotInTime(
-                f"the broker {running.pid} has not ended after {limit_s:g}s",
+                f"the broker on {home_short(directory)}, pid {running.pid}, has not ended after {limit_s:g}s",
                 Hint("end it now", f"kill -9 {running.pid}"),
             )
-        time.sleep(0.02)
+        time.sleep(POLL_S)
     if call.json:
         call.envelope(pid=running.pid, address=running.address, data_dir=str(directory), stopped=True)
     call.note(f"stopped {running.address}")
@@ -140,7 +148,9 @@ def status(ctx: typer.Context, data_dir: flags.DataDir = None) -> None:
 def logs(
     ctx: typer.Context,
     data_dir: flags.DataDir = None,
-    tail: Annotated[int | None, flags.own("--tail", metavar="N", help="the last N lines only")] = None,
+    tail: Annotated[
+        int | None, flags.own("--tail", metavar="N", help="the last N lines only", parser=flags.whole(0))
+    ] = None,
     follow: Annotated[bool, flags.own("--follow", help="and what comes after, until Ctrl-C")] = False,
 ) -> None:
     """The log of a broker that was started with --detach."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 from kq.cli.output.text import shown_lines
-from kq.cli.run.failures import Usage
 
 POLL_S = 0.2
 CHUNK_BYTES = 1 << 20
@@ -15,16 +16,17 @@ CHUNK_BYTES = 1 << 20
 
 def print_log(path: Path, *, tail: int | None, follow: bool) -> None:
     """Ends quietly on Ctrl-C while it follows."""
-    if tail is not None and tail < 0:
-        raise Usage(f"--tail {tail}: not negative")
+    safe = sys.stdout.isatty()
     with path.open("rb") as log:
         if tail is not None:
-            log.seek(_start_of_last_lines(log.read(), tail))
+            log.seek(_start_of_last_lines(log, tail))
         try:
             while True:
                 data = log.read(CHUNK_BYTES)
+                if safe and len(data) == CHUNK_BYTES:
+                    data += log.readline()  # a letter must not be cut in two
                 if data:
-                    sys.stdout.buffer.write(shown_lines(data) if sys.stdout.isatty() else data)
+                    sys.stdout.buffer.write(shown_lines(data) if safe else data)
                     sys.stdout.flush()
                 elif follow:
                     time.sleep(POLL_S)
@@ -34,10 +36,20 @@ def print_log(path: Path, *, tail: int | None, follow: bool) -> None:
             return
 
 
-def _start_of_last_lines(data: bytes, lines: int) -> int:
-    pos = len(data)
-    for _ in range(lines):
-        pos = data.rfind(b"\n", 0, max(pos - 1, 0)) + 1
-        if pos == 0:
-            break
-    return pos
+def _start_of_last_lines(log: BinaryIO, lines: int) -> int:
+    """Read from the end: a log may be large."""
+    begin = log.seek(0, os.SEEK_END)
+    log.seek(max(begin - 1, 0))
+    ends = 0 if log.read(1) == b"\n" else 1  # the last line may be without its end so far
+    while begin > 0 and lines > 0:
+        size = min(CHUNK_BYTES, begin)
+        begin -= size
+        log.seek(begin)
+        block = log.read(size)
+        stop = size
+        while (place := block.rfind(b"\n", 0, stop)) >= 0:
+            ends += 1
+            if ends > lines:
+                return begin + place + 1
+            stop = place
+    return begin

@@ -60,7 +60,8 @@ def find_running(directory: Path) -> Running | None:
         )
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return None
-    return running if running.is_alive() else None
+    is_pid = type(running.pid) is int and running.pid > 0  # 0 and -1 would be whole groups of processes
+    return running if is_pid and running.is_alive() else None
 
 
 def is_broker(pid: int) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kq.cli.tree import flags
-from kq.cli.tree.nouns import PLAIN_TYPER, LocalCommand
+from kq.cli.tree.command import PLAIN_TYPER, LocalCommand
 
 app = typer.Typer(**PLAIN_TYPER)
 

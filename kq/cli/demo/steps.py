@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import kq
-from kq.cli.broker.launch import Order, detached
+from kq.cli.broker.launch import detached
+from kq.cli.broker.order import Order
 from kq.cli.broker.running import is_broker
 from kq.cli.output.units import duration_text
-from kq.cli.run.failures import Failure, Hint
+from kq.cli.run.failures import Failure, Hint, os_reason
 
 if TYPE_CHECKING:
     from kq.cli.run.call import Call
@@ -39,7 +40,7 @@ def run(call: Call, file: str | None, *, keep: bool) -> None:
     try:
         original = path.read_bytes()
     except OSError as fault:
-        raise Failure(f"{path}: {(fault.strerror or str(fault)).lower()}") from None
+        raise Failure(f"{path}: {os_reason(fault)}") from None
     began_s = time.monotonic()
     directory = Path(tempfile.mkdtemp(prefix="kq-demo-"))
     ready: dict[str, Any] = {}

@@ -142,13 +142,16 @@ def test_the_port_is_taken(room: Path) -> None:
 
 
 MISTAKES = {
-    ("--listen", "9092"): (2, "kq: --listen 9092: write HOST:PORT, as in 127.0.0.1:9092\n"),
+    ("--listen", "9092"): (2, "kq: --listen 9092: write HOST:PORT, as in 127.0.0.1:9092 or [::1]:9092\n"),
     ("--listen", "no.such.host.invalid:1"): (
         1,
         "kq: --listen no.such.host.invalid:1: 'no.such.host.invalid' is no address of this machine\n",
     ),
     ("-s", "num.partitions"): (2, "kq: -s num.partitions: write -s key=value, as in -s num.partitions=3\n"),
-    ("--config", "/no/such/file"): (1, "kq: --config /no/such/file: no such file\n"),
+    ("--listen", "127.0.0.1:²"): (2, "kq: --listen 127.0.0.1:²: write HOST:PORT, as in 127.0.0.1:9092 or [::1]:9092\n"),
+    ("--listen", "::1:9092"): (2, "kq: --listen ::1:9092: write HOST:PORT, as in 127.0.0.1:9092 or [::1]:9092\n"),
+    ("--config", "/no/such/file"): (1, "kq: --config /no/such/file: no such file or directory\n"),
+    ("--config", "/"): (1, "kq: --config /: is a directory\n"),
     ("-b", "a:1"): (2, "kq: broker start has no option -b\n    see:          kq broker start --help\n"),
 }
 
