@@ -8,7 +8,8 @@ import typer
 
 from kq import __version__
 from kq.cli.app import HELP
-from kq.cli.tree.nouns import PLAIN_TYPER, Noun, NounGroup
+from kq.cli.tree.command import PLAIN_TYPER
+from kq.cli.tree.nouns import Noun, NounGroup
 
 if TYPE_CHECKING:
     from typer._click.core import Context

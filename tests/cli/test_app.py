@@ -132,7 +132,7 @@ MISTAKES = {
         "describe",
         "topic",
     ): "kq: config describe: NAME is missing\n    see:          kq config describe --help\n",
-    ("broker", "status", "x"): "kq: broker status: got unexpected extra argument(s) (x)\n"
+    ("broker", "status", "x"): "kq: broker status takes no further word: x\n"
     "    see:          kq broker status --help\n",
     ("consume", "t", "-o", "@yesterday"): "kq: -o @yesterday: not a time; write @2026-11-21, @14:00, @-1h or "
     "@1700000000000\n",
@@ -147,6 +147,20 @@ MISTAKES = {
     ("produce", "t", "-D", ""): "kq: produce: a delimiter cannot be empty\n",
     ("topic", "list", "-b", "a:b"): "kq: 'a:b' does not name brokers; write HOST:PORT,HOST:PORT (IPv6 as [::1]:9092)\n",
     ("topic", "trim", "t"): "kq: topic trim: -o is missing: delete the records before which offset or time?\n",
+    ("topic", "create", "a", "-p", "0"): "kq: topic create -p: 0 is too small; write 1 or more\n"
+    "    see:          kq topic create --help\n",
+    ("topic", "create", "a", "-r", "99999"): "kq: topic create -r: 99999 is too large; write 32767 or less\n"
+    "    see:          kq topic create --help\n",
+    ("consume", "t", "--timeout", "nan"): "kq: consume --timeout: 'nan' is not a number\n"
+    "    see:          kq consume --help\n",
+    ("produce", "t", "--rate", "0"): "kq: produce --rate: 0 is too small; write a number above 0\n"
+    "    see:          kq produce --help\n",
+    ("produce", "t", "-n", "0"): "kq: produce -n 0: nothing would be sent\n",
+    ("consume", "t:x"): "kq: t:x: 'x' is not a partition; write 0,2-4\n",
+    ("consume", "t", "-p", "3-1"): "kq: -p 3-1: 3-1 is not a range of partitions\n",
+    ("consume", "(", "--regex"): "kq: --regex (: missing ), unterminated subpattern at position 0\n",
+    ("topic", "delete", "t:1", "--yes"): "kq: topic delete takes whole topics, not partitions: write t\n",
+    ("topic", "alter", "t:1", "-p", "3"): "kq: topic alter takes whole topics, not partitions: write t\n",
     ("completion",): "kq: completion: which shell? kq completion bash, zsh or fish\n",
 }
 

@@ -10,7 +10,8 @@ import typer
 
 from kq.cli.run.failures import Usage
 from kq.cli.tree import flags
-from kq.cli.tree.nouns import TableCommand, noun_app
+from kq.cli.tree.command import TableCommand
+from kq.cli.tree.nouns import noun_app
 
 if TYPE_CHECKING:
     from kq.cli.run.call import Call
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 app = noun_app("bench", "How fast is it here.", "kq bench produce\nkq bench consume orders -n 100000")
 
 DEFAULT_RECORDS = 1_000_000
+MAX_SIZE = 1 << 30  # of a value, in bytes: more would not fit in a request
 
 
 @app.command(
@@ -33,8 +35,10 @@ def produce(
     ] = None,
     topic_flag: flags.Topic = None,
     count: flags.Count = None,
-    size: Annotated[int, flags.own("--size", metavar="BYTES", help="of each value (100)")] = 100,
-    partitions: Annotated[int | None, flags.option("partitions", help="of the topic that is made (1)")] = None,
+    size: Annotated[
+        int, flags.own("--size", metavar="BYTES", help="of each value (100)", parser=flags.whole(0, MAX_SIZE))
+    ] = 100,
+    partitions: flags.NewPartitions = None,
     sync: Annotated[bool, flags.own("--sync", help="one record at a time, each waits for its acknowledgement")] = False,
     acks: flags.Acks = None,
     compression: flags.Compression = None,
@@ -47,8 +51,8 @@ def produce(
     call: Call = ctx.obj
     name = _one(topic, topic_flag)
     wanted = DEFAULT_RECORDS if count is None else count
-    if wanted < 1 or size < 0:
-        raise Usage(f"{call.command}: -n from 1 on, --size from 0 on")
+    if wanted == 0:
+        raise Usage(f"{call.command} -n 0: there would be nothing to measure")
     if compression is not None and compression not in CODECS:
         raise Usage(f"-z {compression}: write {', '.join(CODECS)}")
     refuse_change(call)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from kq.cli.output.render import Column, Row
 from kq.cli.partitions.measures import measure
-from kq.cli.partitions.selection import select
+from kq.cli.partitions.selection import choose, select
 from kq.client import Admin, Consumer, KafkaError, NewTopic, Producer
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def show(call: Call, result: Result) -> None:
 
 
 async def require(cluster: Cluster, call: Call, name: str) -> None:
-    await select(cluster, call, [name], internal=True)
+    await select(cluster, call, choose([name]), internal=True)
 
 
 @contextlib.asynccontextmanager
@@ -137,7 +137,7 @@ async def _in_chunks(producer: Producer, topic: str, chunk: list[bytes], records
 
 
 async def consume(cluster: Cluster, call: Call, name: str, partition: str | None, count: int | None) -> Result:
-    topics = await select(cluster, call, [name], partition=partition, internal=True)
+    topics = await select(cluster, call, choose([name], partition=partition), internal=True)
     measures = await measure(cluster, [pair for topic in topics for pair in topic.pairs], sizes=False)
     bounds = {
         pair: (part.start, part.end)

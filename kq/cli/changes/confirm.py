@@ -20,7 +20,7 @@ def confirm_deletion(call: Call, names: Sequence[str], what: str, *, yes: bool) 
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise Usage(
             f"{call.command} asks before it deletes, and there is no terminal to ask on",
-            Hint("without asking", f"kq {call.command} --yes {' '.join(names[:3])}{' …' if len(names) > 3 else ''}"),
+            Hint("without asking", call.again("--yes")),
         )
     expected = names[0] if len(names) == 1 else str(len(names))
     for name in names:

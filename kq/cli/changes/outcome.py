@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kq.cli.run.failures import NotFound, Unfinished, Usage
-from kq.cli.run.problems import MISSING, failure_of
+from kq.cli.run.problems import MISSING, error_json, failure_of
 from kq.client import AlterOp, ConfigChange
 
 if TYPE_CHECKING:
@@ -26,14 +26,7 @@ class Done(NamedTuple):
 def report_done(call: Call, plural: str, done: Sequence[Done], *, dry_run: bool) -> None:
     """One line a failed item, the others done, `2 of 14 failed` at the end, exit 1 (3 when the only one is missing)."""
     if call.json:
-        items = [
-            {
-                "name": item.name,
-                **item.facts,
-                "error": None if item.error is None else {"code": item.error.code.name, "message": str(item.error)},
-            }
-            for item in done
-        ]
+        items = [{"name": item.name, **item.facts, "error": error_json(item.error)} for item in done]
         call.envelope(**{plural: items, "dry_run": dry_run})
     failed = [item for item in done if item.error is not None]
     for item in done:

@@ -10,7 +10,7 @@ import typer
 
 from kq.cli.run.failures import Failure, Usage
 from kq.cli.tree import flags
-from kq.cli.tree.nouns import PLAIN_TYPER, KqCommand
+from kq.cli.tree.command import PLAIN_TYPER, KqCommand
 
 if TYPE_CHECKING:
     from kq.cli.run.call import Call

@@ -10,7 +10,8 @@ import typer
 from kq.cli.output.render import NONE, Column, Row
 from kq.cli.run.failures import NotFound, Usage, did_you_mean
 from kq.cli.tree import flags
-from kq.cli.tree.nouns import TableCommand, noun_app
+from kq.cli.tree.command import TableCommand
+from kq.cli.tree.nouns import noun_app
 
 if TYPE_CHECKING:
     from kq.cli.run.call import Call

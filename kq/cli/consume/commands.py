@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kq.cli.tree import flags
-from kq.cli.tree.nouns import PLAIN_TYPER, KqCommand
+from kq.cli.tree.command import PLAIN_TYPER, KqCommand
 
 app = typer.Typer(**PLAIN_TYPER)
 
@@ -51,7 +51,7 @@ def consume(
     loop.consume(
         ctx.obj,
         loop.Order(
-            topics=[*(topics or ()), *(topic or ())],
+            topics=flags.merged(topics, topic),
             partition=partition,
             regex=regex,
             offset=offset,

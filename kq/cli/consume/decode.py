@@ -1,8 +1,8 @@
 """`--decode [key=|value=]HOW`: bytes into something readable on the way out.
 
 HOW is json, msgpack (where that library is installed), a word such as int32 or double, or a pack string
-(`formats/packing.py`). With `--json` the decoded value stands in the line as JSON; else it is printed as text. What cannot be
-decoded stays as it is, and is counted: the command says so once, at the end.
+(`formats/packing.py`). With `--json` the decoded value stands in the line as JSON; else it is printed as text. What
+cannot be decoded stays as it is, and is counted: the command says so once, at the end.
 """
 
 from __future__ import annotations

@@ -14,11 +14,11 @@ from kq.cli.consume.silence import Silence
 from kq.cli.partitions.measures import Measures, measure
 from kq.cli.partitions.offsets import START, Base, Position, Span, parse_span
 from kq.cli.partitions.positions import resolve
-from kq.cli.partitions.selection import required_names, select
-from kq.cli.run.failures import Failure, NotInTime, Unfinished, Usage
+from kq.cli.partitions.selection import Choice, choose, required_names, select
+from kq.cli.run.failures import Failure, NotInTime, Unfinished
 from kq.cli.run.problems import failure_of
 from kq.client import Consumer
-from kq.errors import Err
+from kq.errors import Err, KafkaError
 
 if TYPE_CHECKING:
     from kq.cli.run.call import Call
@@ -48,14 +48,11 @@ class Order:
 
 
 def consume(call: Call, order: Order) -> None:
-    required_names(order.topics, None, call.command)
+    choice = choose(required_names(order.topics, call.command), partition=order.partition, regex=order.regex)
     now_ms = time.time_ns() // 1_000_000
     span = parse_span(order.offset, now_ms=now_ms) if order.offset is not None else Span(START)
     if order.until_end and span.stop is None:
         span = Span(span.start, END)
-    for flag, number in (("-n", order.count), ("--timeout", order.timeout_s)):
-        if number is not None and number < 0:
-            raise Usage(f"{flag} {number}: not negative")
     printing = choose_printing(
         call,
         order.format,
@@ -69,7 +66,7 @@ def consume(call: Call, order: Order) -> None:
 
     async def work(cluster: Cluster) -> None:
         async with open_outlet(order.output) as outlet:
-            await _Run(cluster, call, order, span, printing, outlet).run()
+            await _Run(cluster, call, order, choice, span, printing, outlet).run()
 
     try:
         call.run(
@@ -84,11 +81,19 @@ def consume(call: Call, order: Order) -> None:
 
 class _Run:
     def __init__(
-        self, cluster: Cluster, call: Call, order: Order, span: Span, printing: Printing, outlet: Outlet
+        self,
+        cluster: Cluster,
+        call: Call,
+        order: Order,
+        choice: Choice,
+        span: Span,
+        printing: Printing,
+        outlet: Outlet,
     ) -> None:
         self._cluster = cluster
         self._call = call
         self._order = order
+        self._choice = choice
         self._span = span
         self._printing = printing
         self._outlet = outlet
@@ -97,10 +102,8 @@ class _Run:
         self._next: dict[TopicPartition, int] = {}
 
     async def run(self) -> None:
-        call, order = self._call, self._order
-        topics = await select(
-            self._cluster, call, order.topics, partition=order.partition, regex=order.regex, internal=True
-        )
+        call = self._call
+        topics = await select(self._cluster, call, self._choice, internal=True)
         pairs = [pair for topic in topics for pair in topic.pairs]
         measures = await measure(self._cluster, pairs, sizes=False)
         for problem in measures.problems:
@@ -181,8 +184,6 @@ class _Run:
         self._next[pair] = fetched.next_offset
 
     def _stopped(self, topic: str, partition: int, error: Exception) -> Failure:
-        from kq.errors import KafkaError
-
         if isinstance(error, KafkaError) and error.code != Err.OFFSET_OUT_OF_RANGE:
             failure = failure_of(error, self._call)
             failure.message = f"{topic}:{partition}: {failure.message}"

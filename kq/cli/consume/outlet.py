@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from kq.cli.run.call import write_all
-from kq.cli.run.failures import Failure
+from kq.cli.run.failures import Failure, os_reason
 
 
 class Outlet:
@@ -31,7 +31,7 @@ async def open_outlet(path: str | None) -> AsyncIterator[Outlet]:
     try:
         file = await aiofiles.open(path, "wb", buffering=0)
     except OSError as fault:
-        raise Failure(f"--output {path}: {(fault.strerror or str(fault)).lower()}") from None
+        raise Failure(f"--output {path}: {os_reason(fault)}") from None
 
     async def to_file(data: bytes) -> None:
         view = memoryview(data)

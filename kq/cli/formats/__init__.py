@@ -1,1 +1,1 @@
-"""How records are spelled, both ways: format strings, JSON lines, pack strings. `consume` writes them, `produce` reads them."""
+"""How records are spelled: format strings, JSON lines, pack strings; `consume` writes them, `produce` reads them."""

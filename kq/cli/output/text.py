@@ -6,6 +6,7 @@ bytes.
 
 from __future__ import annotations
 
+import os
 import re
 
 # C0 and C1 controls and DEL, and the characters that reorder text (a name could otherwise be shown as another).
@@ -28,6 +29,11 @@ def shown(text: str | bytes) -> str:
 def shown_lines(data: bytes) -> bytes:
     """Whole records for a terminal: line ends and tabs stay."""
     return _UNSAFE_IN_VALUES.sub(_escape, data.decode("utf-8", "backslashreplace")).encode("utf-8", "backslashreplace")
+
+
+def wants_color(*, no_color: bool) -> bool:
+    """Whether a terminal gets colours: not with --no-color, NO_COLOR or TERM=dumb."""
+    return not no_color and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 _ESCAPES = {"n": b"\n", "r": b"\r", "t": b"\t", "\\": b"\\", "0": b"\0"}

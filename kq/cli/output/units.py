@@ -15,6 +15,11 @@ def count_text(number: int) -> str:
     return f"{number:,}"
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 partition`, `1,204 partitions`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def size_text(size_bytes: float) -> str:
     """`512 B`, `1.2 KB`, `12.9 GB`."""
     value = float(size_bytes)

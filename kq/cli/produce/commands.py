@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kq.cli.tree import flags
-from kq.cli.tree.nouns import PLAIN_TYPER, KqCommand
+from kq.cli.tree.command import PLAIN_TYPER, KqCommand
 
 app = typer.Typer(**PLAIN_TYPER)
 
@@ -40,10 +40,12 @@ def produce(
     compression: flags.Compression = None,
     acks: flags.Acks = None,
     count: flags.Count = None,
-    rate: Annotated[float | None, flags.own("--rate", metavar="N", help="at most N records a second")] = None,
+    rate: Annotated[
+        float | None, flags.own("--rate", metavar="N", help="at most N records a second", parser=flags.above_zero)
+    ] = None,
     whole: Annotated[bool, flags.own("--whole", help="each file is one record")] = False,
     create: Annotated[bool, flags.own("--create", help="create the topic if it is not there")] = False,
-    partitions: Annotated[int | None, flags.option("partitions", help="of a topic that --create makes")] = None,
+    partitions: flags.NewPartitions = None,
     report: Annotated[
         str | None, flags.own("--report", metavar="FORMAT", help="json or a format: a line a record on stdout")
     ] = None,

@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
-from kq.cli.run.failures import Failure
+from kq.cli.run.failures import Failure, os_reason
 
 CHUNK_BYTES = 1 << 20
 STDIN = "-"
@@ -64,7 +64,7 @@ def _open(path: str) -> int:
     try:
         return os.open(path, os.O_RDONLY)
     except OSError as fault:
-        raise Failure(f"{path}: {(fault.strerror or str(fault)).lower()}") from None
+        raise Failure(f"{path}: {os_reason(fault)}") from None
 
 
 def _read(descriptor: int, source: str) -> bytes:
@@ -72,7 +72,7 @@ def _read(descriptor: int, source: str) -> bytes:
         return os.read(descriptor, CHUNK_BYTES)
     except OSError as fault:
         name = "stdin" if source == STDIN else source
-        raise Failure(f"{name}: {(fault.strerror or str(fault)).lower()}") from None
+        raise Failure(f"{name}: {os_reason(fault)}") from None
 
 
 async def _readable(descriptor: int) -> None:

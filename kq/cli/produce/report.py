@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kq.cli.formats.rows import Rows
 from kq.cli.formats.writing import Format, compile_format
 from kq.cli.run.failures import Usage
+from kq.cli.run.problems import error_json
 from kq.errors import KafkaError
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _as_json(shipment: Shipment, row: int, end: Delivered | KafkaError) -> bytes
     line: dict[str, Any] = {"number": shipment.numbers[row], "topic": shipment.topic}
     if isinstance(end, KafkaError):
         line |= {"partition": None, "offset": None, "timestamp_ms": None}
-        line["error"] = {"code": end.code.name, "message": str(end)}
+        line["error"] = error_json(end)
     else:
         offset = end.offset if end.offset >= 0 else None
         line |= {"partition": end.partition, "offset": offset, "timestamp_ms": end.timestamp_ms, "error": None}

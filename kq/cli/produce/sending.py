@@ -83,9 +83,8 @@ class _Checked:
             raise Usage(f"-z {order.compression}: write {', '.join(CODECS)}")
         if order.acks is not None and order.acks not in ("0", "1", "all", "-1"):
             raise Usage(f"--acks {order.acks}: write 0, 1 or all")
-        for flag, number in (("-n", order.count), ("--rate", order.rate), ("--partitions", order.partitions)):
-            if number is not None and number <= 0:
-                raise Usage(f"{flag} {number}: more than 0")
+        if order.count == 0:
+            raise Usage(f"{call.command} -n 0: nothing would be sent")
         self.report: Report | None = None if order.report is None else compile_report(order.report)
         self.common = Common(
             topic=self.topic,
@@ -207,7 +206,7 @@ async def _prepare(cluster: Cluster, call: Call, checked: _Checked) -> int:
             raise Failure(f"topic {name}: {error.text}", code=error.name)
         if not checked.order.create:
             missing = no_topic(name, (await cluster.metadata(None)).topics, call.settings.bootstrap)
-            raise NotFound(missing.message, Hint("create it", f"kq produce {name} --create"), code=missing.code)
+            raise NotFound(missing.message, Hint("create it", call.again("--create")), code=missing.code)
         await _create(cluster, name, checked.order.partitions)
     else:
         partition = checked.common.partition

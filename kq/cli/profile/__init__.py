@@ -1,1 +1,1 @@
-"""Which cluster and how: profiles, project files and the layers of settings; and `kq profile`, which shows and edits them."""
+"""Which cluster and how: profiles, project files, the layers of settings; and `kq profile`, which shows them."""

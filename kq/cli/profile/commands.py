@@ -14,7 +14,8 @@ from kq.cli.profile import profiles
 from kq.cli.profile.settings import BOOTSTRAP, DEFAULT_BOOTSTRAP, SWITCHES, Sourced
 from kq.cli.run.failures import Failure
 from kq.cli.tree import flags
-from kq.cli.tree.nouns import LocalCommand, LocalTableCommand, TableCommand, noun_app
+from kq.cli.tree.command import LocalCommand, LocalTableCommand, TableCommand
+from kq.cli.tree.nouns import noun_app
 
 if TYPE_CHECKING:
     from kq.cli.run.call import Call

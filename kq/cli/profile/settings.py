@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kq.cli.profile import profiles
-from kq.cli.run.failures import Failure, Hint, Usage
+from kq.cli.run.failures import Failure, Hint, Usage, os_reason
 
 BOOTSTRAP = "bootstrap.servers"
 DEFAULT_BOOTSTRAP = "127.0.0.1:9092"
@@ -196,7 +196,7 @@ def _obtain(name: str, had: Sourced) -> str:
         try:
             return Path(had.value).expanduser().read_text(encoding="utf-8").rstrip("\r\n")
         except OSError as fault:
-            raise Failure(f"{name}.file={had.value} ({had.source}): {(fault.strerror or str(fault)).lower()}") from None
+            raise Failure(f"{name}.file={had.value} ({had.source}): {os_reason(fault)}") from None
     if had.way == "command":
         done = subprocess.run(had.value, shell=True, stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kq.cli.output.render import Column, Form, Row, envelope_text, table_text
-from kq.cli.output.text import shown
+from kq.cli.output.text import shown, wants_color
 
 if TYPE_CHECKING:
     from kq.cli.profile.settings import Settings
@@ -31,6 +32,7 @@ class Call:
     """What a command function finds in `ctx.obj`."""
 
     command: str
+    args: list[str]  # the whole command line, as it was typed
     json: bool
     quiet: bool
     verbose: int
@@ -42,13 +44,13 @@ class Call:
     _settings: Settings | None = None
 
     @classmethod
-    def of(cls, command: str, common: dict[str, Any]) -> Call:
-        wants_color = not common["no_color"] and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    def of(cls, command: str, args: list[str], common: dict[str, Any]) -> Call:
+        colored = wants_color(no_color=common["no_color"])
         terminal = sys.stdout.isatty()
         names = bool(common.get("names"))
         form = Form(
             plain=bool(common.get("plain")) or (not terminal and not common.get("table")),
-            color=terminal and wants_color,
+            color=terminal and colored,
             header=not common.get("no_header"),
             names=names,
             utc=bool(common.get("utc")),
@@ -56,15 +58,29 @@ class Call:
         )
         return cls(
             command=command,
+            args=args,
             json=common["json"],
             quiet=common["quiet"],
             verbose=common["verbose"],
             form=form,
-            error_color=sys.stderr.isatty() and wants_color,
+            error_color=sys.stderr.isatty() and colored,
             bootstrap=list(common.get("bootstrap") or ()),
             profile=common.get("profile"),
             client_settings=list(common.get("client_settings") or ()),
         )
+
+    # -- what to type next ---------------------------------------------------------------------------------------
+
+    def again(self, *more: str) -> str:
+        """This command line with more behind it, to be pasted."""
+        return shlex.join(["kq", *self.args, *more])
+
+    def instead(self, *words: str) -> str:
+        """The same command about something else, for the same cluster."""
+        where = [word for server in self.bootstrap for word in ("-b", server)]
+        where += ["-C", self.profile] if self.profile else []
+        where += [word for setting in self.client_settings for word in ("-X", setting)]
+        return shlex.join(["kq", *self.command.split(), *words, *where])
 
     # -- printing ------------------------------------------------------------------------------------------------
 

@@ -10,8 +10,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from kq.cli.app import INTERRUPTED
-from kq.cli.output.text import shown
-from kq.cli.run.failures import Failure, Hint, Usage, did_you_mean
+from kq.cli.output.text import shown, wants_color
+from kq.cli.run.failures import Failure, Hint, Usage, did_you_mean, os_reason
 
 if TYPE_CHECKING:
     from typer._click.exceptions import ClickException
@@ -25,11 +25,12 @@ def run_to_the_end(args: list[str]) -> int:
     from typer.main import get_command
 
     from kq.cli.root import app
-    from kq.cli.tree.nouns import HelpWanted, PipeClosed
+    from kq.cli.tree.command import PipeClosed
+    from kq.cli.tree.nouns import HelpWanted
 
     try:
         try:
-            code = get_command(app).main(args, prog_name="kq", standalone_mode=False)
+            code = get_command(app).main(args, prog_name="kq", standalone_mode=False, obj=args)
             sys.stdout.flush()
             return code if isinstance(code, int) else 0
         except HelpWanted as wanted:
@@ -69,7 +70,8 @@ def report(failure: Failure, args: list[str]) -> int:
     if "--json" in args:
         sys.stderr.write(json_text(failure, command_of(args)))
     else:
-        sys.stderr.write(failure_text(failure, color=sys.stderr.isatty() and wants_color(args)))
+        color = sys.stderr.isatty() and wants_color(no_color="--no-color" in args)
+        sys.stderr.write(failure_text(failure, color=color))
     if _verbosity(args) > 1:
         import traceback
 
@@ -96,10 +98,6 @@ def json_text(failure: Failure, command: str) -> str:
     }
     body = {"_command": command, "_version": 1, "error": error}
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")) + "\n"
-
-
-def wants_color(args: list[str]) -> bool:
-    return "--no-color" not in args and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def _verbosity(args: list[str]) -> int:
@@ -137,7 +135,7 @@ def usage_of(fault: ClickException, args: list[str]) -> Failure:
     """Typer's complaint in our words."""
     from typer._click import exceptions as click
 
-    from kq.cli.tree.nouns import without_program
+    from kq.cli.tree.command import without_program
 
     ctx = getattr(fault, "ctx", None)
     path = without_program(ctx.command_path) if ctx is not None else command_of(args)
@@ -153,6 +151,8 @@ def usage_of(fault: ClickException, args: list[str]) -> Failure:
         name = fault.param.opts[0] if fault.param.param_type_name == "option" else fault.param.human_readable_name
         return Usage(f"{path} {name}: {_as_clause(_number_words(fault.message))}", see)
     if isinstance(fault, click.UsageError):
+        if extra := re.search(r"unexpected extra argument\S* \((.*)\)", fault.message):
+            return Usage(f"{path} takes no further word: {extra[1]}", see)
         return Usage(f"{path}: {_as_clause(fault.format_message())}", see)
     return Failure(_as_clause(fault.format_message()))
 
@@ -182,4 +182,4 @@ def _as_clause(sentence: str) -> str:
 
 def _os_sentence(fault: OSError) -> str:
     name = f"{fault.filename}: " if fault.filename else ""
-    return f"{name}{(fault.strerror or str(fault)).lower()}"
+    return f"{name}{os_reason(fault)}"

@@ -67,6 +67,11 @@ class Unfinished(Failure):
     code = "PARTLY_FAILED"
 
 
+def os_reason(fault: OSError) -> str:
+    """`no such file or directory`: what the system says, as the end of a sentence."""
+    return (fault.strerror or str(fault)).lower()
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'orders'?`, or nothing."""
     candidates = list(known)

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 MISSING = {Err.UNKNOWN_TOPIC_OR_PARTITION, Err.UNKNOWN_TOPIC_ID, Err.RESOURCE_NOT_FOUND}
 
 
+def error_json(error: KafkaError | None) -> dict[str, str] | None:
+    """An item's error inside the JSON of a command."""
+    return None if error is None else {"code": error.code.name, "message": str(error)}
+
+
 def failure_of(error: KafkaError, call: Call) -> Failure:
     words = str(error).removesuffix(".")
     if isinstance(error, Unreachable):
@@ -35,13 +40,12 @@ def failure_of(error: KafkaError, call: Call) -> Failure:
 
 
 def _ways_to_a_broker(error: Unreachable, call: Call) -> list[Hint]:
-    ask = f"kq {call.command} -b {error.address}"
     if error.reason in (CLOSED, WANTS_TLS):
-        return [Hint("try", f"{ask} -X security.protocol=SSL")]
+        return [Hint("try", call.again("-X", "security.protocol=SSL"))]
     if error.reason == NOT_TLS:
-        return [Hint("try", f"{ask} -X security.protocol=PLAINTEXT")]
+        return [Hint("try", call.again("-X", "security.protocol=PLAINTEXT"))]
     if error.reason == WANTS_SASL:
-        login = f"{ask} -X security.protocol=SASL_SSL -X sasl.username=NAME"
+        login = call.again("-X", "security.protocol=SASL_SSL", "-X", "sasl.username=NAME")
         return [Hint("log in", f"KQ_SASL_PASSWORD=… {login}"), Hint("or keep it in", "kq profile edit NAME")]
     hints = []
     if error.reason in (REFUSED, TIMEOUT) and _is_here(error.address):

@@ -9,7 +9,7 @@ from kq.cli.output.render import Column, Row
 from kq.cli.partitions.measures import measure
 from kq.cli.partitions.offsets import parse_position
 from kq.cli.partitions.positions import resolve
-from kq.cli.partitions.selection import required_names, select
+from kq.cli.partitions.selection import choose, required_names, select
 from kq.cli.run.failures import Unfinished
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ PLACE = Column("OFFSET", "count")
 
 def run(call: Call, names: list[str], *, partition: str | None, regex: bool, offset: str | None) -> None:
     position = None if offset is None else parse_position(offset, now_ms=round(time.time() * 1000))
-    required_names(names, None, call.command)
+    choice = choose(required_names(names, call.command), partition=partition, regex=regex)
 
     async def work(cluster: Cluster) -> None:
-        topics = await select(cluster, call, names, partition=partition, regex=regex, internal=True)
+        topics = await select(cluster, call, choice, internal=True)
         pairs = [pair for topic in topics for pair in topic.pairs]
         measures = await measure(cluster, pairs, sizes=False)
         places = {} if position is None else await resolve(cluster, position, measures)

@@ -10,8 +10,8 @@ from kq.cli.changes.confirm import confirm_deletion
 from kq.cli.changes.outcome import Done, parse_changes, parse_pairs, report_done
 from kq.cli.output.render import Both, Column, Row
 from kq.cli.partitions.measures import settings_of
-from kq.cli.partitions.selection import Selected, required_names, select
-from kq.cli.run.failures import NotFound, Usage
+from kq.cli.partitions.selection import Selected, choose, required_names, select, whole_topics
+from kq.cli.run.failures import Usage
 from kq.cli.run.reach import refuse_change, refuse_deletion
 from kq.client import Admin, AlterOp, ConfigChange, NewPartitions, NewTopic, Resource
 from kq.errors import Err, KafkaError
@@ -39,11 +39,8 @@ def create(
     if_not_exists: bool,
     dry_run: bool,
 ) -> None:
-    wanted = list(dict.fromkeys(required_names(names, None, call.command)))
+    wanted = list(dict.fromkeys(required_names(names, call.command)))
     configs = dict(parse_pairs(settings, "-c"))
-    for flag, count in (("-p", partitions), ("-r", replication_factor)):
-        if count is not None and count < 1:
-            raise Usage(f"{call.command} {flag} {count}: at least 1")
     refuse_change(call)
 
     async def work(cluster: Cluster) -> list[Done]:
@@ -105,14 +102,14 @@ def alter(
     regex: bool,
     dry_run: bool,
 ) -> None:
-    wanted = required_names(names, None, call.command)
+    choice = whole_topics(choose(required_names(names, call.command), regex=regex), call.command)
     changes = parse_changes(settings, unset, "-c")
     if partitions is None and not changes:
         raise Usage(f"{call.command}: say what to change: -p N, -c key=value or --unset key")
     refuse_change(call)
 
     async def work(cluster: Cluster) -> list[Done]:
-        topics = await select(cluster, call, wanted, regex=regex, internal=True)
+        topics = await select(cluster, call, choice, internal=True)
         admin = Admin(cluster)
         steps: list[tuple[str, Callable[[], Awaitable[dict[str, KafkaError | None]]]]] = []
         chosen = [topic.name for topic in topics]
@@ -165,18 +162,11 @@ def _spelled(change: ConfigChange) -> str:
 
 
 def delete(call: Call, names: list[str], *, regex: bool, if_exists: bool, yes: bool, dry_run: bool) -> None:
-    wanted = required_names(names, None, call.command)
+    choice = whole_topics(choose(required_names(names, call.command), regex=regex), call.command)
     refuse_deletion(call)
 
     async def find(cluster: Cluster) -> list[str]:
-        chosen: dict[str, None] = {}
-        for name in wanted:
-            try:
-                chosen.update(dict.fromkeys(topic.name for topic in await select(cluster, call, [name], regex=regex)))
-            except NotFound:
-                if not if_exists:
-                    raise
-        return list(chosen)
+        return [topic.name for topic in await select(cluster, call, choice, skip_missing=if_exists)]
 
     async def remove(cluster: Cluster) -> list[Done]:
         errors = await Admin(cluster).delete_topics(chosen)

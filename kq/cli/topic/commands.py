@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kq.cli.tree import flags
-from kq.cli.tree.nouns import TableCommand, noun_app
+from kq.cli.tree.command import TableCommand
+from kq.cli.tree.nouns import noun_app
 
 if TYPE_CHECKING:
     from kq.cli.run.call import Call
@@ -41,7 +42,7 @@ def list_topics(
     filters = {"under_replicated": under_replicated, "under_min_isr": under_min_isr, "offline": offline}
     listing.run(
         ctx.obj,
-        [*(names or ()), *(topic or ())],
+        flags.merged(names, topic),
         regex=regex,
         internal=internal,
         only={name for name, wanted in filters.items() if wanted or unhealthy},
@@ -64,9 +65,7 @@ def describe(
     """Partitions with leader, replicas, offsets and size; and the settings in force."""
     from kq.cli.topic import description
 
-    description.run(
-        ctx.obj, [*(names or ()), *(topic or ())], regex=regex, every_setting=every_setting, section=section
-    )
+    description.run(ctx.obj, flags.merged(names, topic), regex=regex, every_setting=every_setting, section=section)
 
 
 @app.command("offsets", cls=TableCommand, epilog="kq topic offsets orders\nkq topic offsets orders:0,2 -o @-1h")
@@ -81,7 +80,7 @@ def offsets(
     """First and next offset of each partition; with -o also where that position is."""
     from kq.cli.topic import bounds
 
-    bounds.run(ctx.obj, [*(names or ()), *(topic or ())], partition=partition, regex=regex, offset=offset)
+    bounds.run(ctx.obj, flags.merged(names, topic), partition=partition, regex=regex, offset=offset)
 
 
 @app.command(
@@ -104,7 +103,7 @@ def create(
 
     changes.create(
         ctx.obj,
-        [*(names or ()), *(topic or ())],
+        flags.merged(names, topic),
         partitions=partitions,
         replication_factor=replication_factor,
         settings=settings or [],
@@ -135,7 +134,7 @@ def alter(
 
     changes.alter(
         ctx.obj,
-        [*(names or ()), *(topic or ())],
+        flags.merged(names, topic),
         partitions=partitions,
         settings=settings or [],
         unset=unset or [],
@@ -161,9 +160,7 @@ def delete(
     """Delete topics with all their records. Asks for the name on a terminal; elsewhere it needs --yes."""
     from kq.cli.topic import changes
 
-    changes.delete(
-        ctx.obj, [*(names or ()), *(topic or ())], regex=regex, if_exists=if_exists, yes=yes, dry_run=dry_run
-    )
+    changes.delete(ctx.obj, flags.merged(names, topic), regex=regex, if_exists=if_exists, yes=yes, dry_run=dry_run)
 
 
 @app.command("trim", cls=TableCommand, epilog="kq topic trim orders -o @-7d\nkq topic trim orders:1 -o 5000 --execute")
@@ -184,7 +181,7 @@ def trim(
     call: Call = ctx.obj
     trimming.run(
         call,
-        [*(names or ()), *(topic or ())],
+        flags.merged(names, topic),
         partition=partition,
         offset=offset,
         regex=regex,

@@ -21,7 +21,7 @@ from kq.cli.partitions.measures import (
     min_isr_of,
     settings_of,
 )
-from kq.cli.partitions.selection import Selected, required_names, select
+from kq.cli.partitions.selection import Selected, choose, required_names, select
 from kq.cli.run.failures import Unfinished, Usage
 from kq.wire.primitives import uuid_text
 
@@ -46,10 +46,10 @@ SECTIONS = ("partitions", "settings")
 def run(call: Call, names: list[str], *, regex: bool, every_setting: bool, section: str) -> None:
     if section not in SECTIONS:
         raise Usage(f"--section {section}: write partitions or settings")
-    required_names(names, None, call.command)
+    choice = choose(required_names(names, call.command), regex=regex)
 
     async def work(cluster: Cluster) -> None:
-        topics = await select(cluster, call, names, regex=regex, internal=True)
+        topics = await select(cluster, call, choice, internal=True)
         settings = await settings_of(cluster, [topic.name for topic in topics], None)
         measures = await measure(cluster, [pair for topic in topics for pair in topic.pairs])
         blocks = [_Block(topic, settings.get(topic.name, {}), measures, cluster.known.brokers) for topic in topics]

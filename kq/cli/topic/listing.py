@@ -17,7 +17,7 @@ from kq.cli.partitions.measures import (
     min_isr_of,
     settings_of,
 )
-from kq.cli.partitions.selection import Selected, select
+from kq.cli.partitions.selection import Selected, choose, select
 from kq.cli.run.failures import Unfinished
 
 if TYPE_CHECKING:
@@ -36,8 +36,10 @@ COLUMNS = [
 
 
 def run(call: Call, names: list[str], *, regex: bool, internal: bool, only: set[str]) -> None:
+    choice = choose(names, regex=regex)
+
     async def work(cluster: Cluster) -> None:
-        topics = await select(cluster, call, names, regex=regex, internal=internal or bool(names))
+        topics = await select(cluster, call, choice, internal=internal or bool(names))
         settings = await settings_of(
             cluster, [topic.name for topic in topics], ["min.insync.replicas", "cleanup.policy"]
         )

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from kq.cli.changes.outcome import sentence
 from kq.cli.changes.plans import read_plan, write_plan
 from kq.cli.output.render import Column, Row, table_text
-from kq.cli.output.units import count_text
+from kq.cli.output.text import shown
+from kq.cli.output.units import counted
 from kq.cli.partitions.measures import measure
 from kq.cli.partitions.offsets import parse_position
 from kq.cli.partitions.positions import resolve
-from kq.cli.partitions.selection import required_names, select
+from kq.cli.partitions.selection import Choice, choose, required_names, select
 from kq.cli.run.failures import Unfinished, Usage
 from kq.cli.run.reach import refuse_deletion
 from kq.client import Admin
@@ -30,8 +31,11 @@ COLUMNS = [
 ]
 
 
+FIELDS = {"topic": str, "partition": int, "start_offset": int, "new_start_offset": int, "end_offset": int}
+
+
 class Step(NamedTuple):
-    """One partition of the plan."""
+    """One partition of the plan; in the file an object of these `FIELDS`."""
 
     topic: str
     partition: int
@@ -62,13 +66,12 @@ def run(
     if from_file is not None:
         if names or offset or partition:
             raise Usage(f"{call.command} --from-file does what the file says; leave topics, -o and -p out")
-        steps, wording = _steps_of_file(from_file), f"--from-file {from_file}"
+        steps = _steps_of_file(from_file)
     else:
-        required_names(names, None, call.command)
+        choice = choose(required_names(names, call.command), partition=partition, regex=regex)
         if offset is None:
             raise Usage(f"{call.command}: -o is missing: delete the records before which offset or time?")
-        steps = _plan(call, names, partition, offset, regex)
-        wording = " ".join([*names, *(["-p", partition] if partition else []), "-o", offset])
+        steps = _plan(call, choice, offset)
     if export is not None:
         write_plan(export, "topic trim", [step._asdict() for step in steps])
     if execute:
@@ -79,19 +82,19 @@ def run(
     _print(call, steps, offset, executed=execute, errors=errors)
     if not execute and any(step.deleted for step in steps):
         call.note_always("Nothing has been changed.")
-        again = f"--from-file {export}" if export else wording
-        call.note_always(f"To do it:  kq topic trim {again} --execute")
+        words = call.instead("--from-file", export, "--execute") if export else call.again("--execute")
+        call.note_always(f"To do it:  {words}")
     if errors:
         for (topic, index), error in errors.items():
             call.warn(sentence(f"{topic}:{index}", error))
         raise Unfinished(f"{len(errors)} of {len(steps)} failed")
 
 
-def _plan(call: Call, names: list[str], partition: str | None, offset: str, regex: bool) -> list[Step]:
+def _plan(call: Call, choice: Choice, offset: str) -> list[Step]:
     position = parse_position(offset, now_ms=round(time.time() * 1000))
 
     async def work(cluster: Cluster) -> list[Step]:
-        topics = await select(cluster, call, names, partition=partition, regex=regex)
+        topics = await select(cluster, call, choice)
         measures = await measure(cluster, [pair for topic in topics for pair in topic.pairs], sizes=False)
         places = await resolve(cluster, position, measures)
         for problem in measures.problems:
@@ -107,10 +110,12 @@ def _plan(call: Call, names: list[str], partition: str | None, offset: str, rege
 
 
 def _steps_of_file(path: str) -> list[Step]:
-    try:
-        return [Step(**item) for item in read_plan(path, "topic trim")]
-    except TypeError:
-        raise Usage(f"{path}: not a plan of kq topic trim") from None
+    steps = []
+    for item in read_plan(path, "topic trim"):
+        if {name: type(value) for name, value in item.items()} != FIELDS:
+            raise Usage(f"{path}: not a plan of kq topic trim")
+        steps.append(Step(**item))
+    return steps
 
 
 def _execute(call: Call, steps: list[Step]) -> dict[TopicPartition, Any]:
@@ -139,8 +144,9 @@ def _print(
     topics = sorted({step.topic for step in steps})
     affected = sum(step.deleted > 0 for step in steps)
     before = f" before {offset}" if offset else ""
-    names = f"topic {topics[0]}" if len(topics) == 1 else f"{len(topics)} topics"
+    names = f"topic {shown(topics[0])}" if len(topics) == 1 else counted(len(topics), "topic")
     verb = "deleted" if executed else "delete"
-    call.print(f"{names}: {verb} the records{before} in {affected} of {len(steps)} partitions\n\n")
+    call.print(f"{names}: {verb} the records{before} in {affected} of {counted(len(steps), 'partition')}\n\n")
     call.print(table_text(COLUMNS, rows, call.form))
-    call.print(f"\n{count_text(deleted)} records {'are gone' if executed else 'would be gone for good'}.\n")
+    gone = ("is" if deleted == 1 else "are") + " gone" if executed else "would be gone for good"
+    call.print(f"\n{counted(deleted, 'record')} {gone}.\n")

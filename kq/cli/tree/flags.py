@@ -7,6 +7,8 @@ after the subcommand: `nouns.py` moves it, and needs only `TAKES_VALUE` for that
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -72,13 +74,67 @@ def option(name: str, *also: str, help: str | None = None, parser: Any = None) -
     )
 
 
-def own(*opts: str, help: str, metavar: str | None = None, hidden: bool = False) -> Any:
+def own(*opts: str, help: str, metavar: str | None = None, hidden: bool = False, parser: Any = None) -> Any:
     """An option of one command only."""
-    return typer.Option(*opts, help=help, metavar=metavar, show_default=False, hidden=hidden)
+    return typer.Option(*opts, help=help, metavar=metavar, show_default=False, hidden=hidden, parser=parser)
 
 
 def argument(metavar: str, help: str) -> Any:
     return typer.Argument(metavar=metavar, help=help, show_default=False)
+
+
+def merged(arguments: Sequence[str] | None, topics: Sequence[str] | None) -> list[str]:
+    """The positional topics and those of `-t`: they mean the same."""
+    return [*(arguments or ()), *(topics or ())]
+
+
+# -- what a value may be: a BadParameter becomes `kq: topic create -p: 0 is too small; write 1 or more` ----------------
+
+INT16_MAX = 2**15 - 1
+INT32_MAX = 2**31 - 1
+INT64_MAX = 2**63 - 1
+
+
+def whole(least: int, most: int = INT64_MAX) -> Callable[[str], int]:
+    """A parser of whole numbers from `least` to `most`."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise typer.BadParameter(f"'{text}' is not a whole number") from None
+        if number < least:
+            raise typer.BadParameter(f"{number} is too small; write {least} or more")
+        if number > most:
+            raise typer.BadParameter(f"{number} is too large; write {most} or less")
+        return number
+
+    return parse
+
+
+def seconds(text: str) -> float:
+    """0 or more; `nan` and `inf`, which Python would take, are no time that can be waited."""
+    number = _finite(text)
+    if number < 0:
+        raise typer.BadParameter(f"{text} is too small; write 0 or more seconds")
+    return number
+
+
+def above_zero(text: str) -> float:
+    number = _finite(text)
+    if number <= 0:
+        raise typer.BadParameter(f"{text} is too small; write a number above 0")
+    return number
+
+
+def _finite(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise typer.BadParameter(f"'{text}' is not a number")
+    return number
 
 
 Topic = Annotated[list[str] | None, option("topic")]
@@ -93,15 +149,18 @@ Tombstones = Annotated[bool, option("tombstones")]
 Compression = Annotated[str | None, option("compression")]
 Acks = Annotated[str | None, option("acks")]
 Format = Annotated[str | None, option("format")]
-Count = Annotated[int | None, option("count")]
+Count = Annotated[int | None, option("count", parser=whole(0))]
 Exit = Annotated[bool, option("exit")]
-Timeout = Annotated[float | None, option("timeout")]
+Timeout = Annotated[float | None, option("timeout", parser=seconds)]
 Grep = Annotated[list[str] | None, option("grep")]
 DataDir = Annotated[str | None, option("data_dir")]
 TopicSettings = Annotated[list[str] | None, option("topic_setting")]
 BrokerSettings = Annotated[list[str] | None, option("broker_setting")]
-ReplicationFactor = Annotated[int | None, option("replication_factor")]
-PartitionCount = Annotated[int | None, option("partitions", "-p")]
+ReplicationFactor = Annotated[int | None, option("replication_factor", parser=whole(1, INT16_MAX))]
+PartitionCount = Annotated[int | None, option("partitions", "-p", parser=whole(1, INT32_MAX))]
+NewPartitions = Annotated[
+    int | None, option("partitions", help="of the topic that is made", parser=whole(1, INT32_MAX))
+]
 Yes = Annotated[bool, option("yes")]
 DryRun = Annotated[bool, option("dry_run")]
 Execute = Annotated[bool, option("execute")]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperOption
 
-from kq.cli.tree.nouns import VERB_ALIASES, NounGroup, examples, help_row
+from kq.cli.tree.command import examples, help_row
+from kq.cli.tree.nouns import VERB_ALIASES, NounGroup
 
 if TYPE_CHECKING:
     from typer._click.core import Command, Parameter

@@ -73,7 +73,7 @@ def test_partitions(numbers: str) -> None:
     assert run("consume", f"{numbers}:2", "-e") == (
         3,
         "",
-        f"kq: topic {numbers} has no partition 2; it has 2, 0 to 1\n",
+        f"kq: topic {numbers} has no partition 2; it has partitions 0 to 1\n",
     )
 
 

@@ -154,7 +154,7 @@ def test_lines_that_are_no_json(cluster: str, topic: str) -> None:
 def test_a_partition_that_does_not_exist(cluster: str, topic: str) -> None:
     run("topic", "create", topic).ok()
     ran = run("produce", topic, "-p", "7", stdin=b"x\n")
-    assert ran == (3, "", f"kq: topic {topic} has no partition 7; it has 1, 0 to 0\n")
+    assert ran == (3, "", f"kq: topic {topic} has no partition 7; it has partition 0 alone\n")
     ran = run("produce", topic, "--json", stdin=b'{"partition":3,"value":"x"}\n{"value":"y"}\n')
     assert ran.code == 1
     assert ran.err.startswith("kq: line 1: ")
