@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from kq.broker.partition import Partition
 from kq.errors import KafkaError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ COLLECT_S = 1.0
 CATCH_UP_S = 5.0
 EXPIRE_PRODUCERS_S = 600.0  # producer.id.expiration.check.interval.ms
 SLICE = 200  # partitions handled before others have their turn on the loop
+SEGMENTS_A_TURN = 32  # retired before others have the metadata thread
 
 
 def schedule(broker: Broker) -> None:
@@ -46,14 +48,25 @@ class _Jobs:
         broker = self._broker
         for number, partition in enumerate(broker.partitions, 1):
             try:
-                gone = partition.log.apply_retention(broker.now_ms(), partition.high_watermark)
+                while partition.log.retirable(broker.now_ms(), partition.high_watermark):
+                    await broker.turn.take(self._retire, partition)
             except KafkaError as error:
                 log.error("retention of %s: %s", partition, error)
-                continue
-            if gone:
-                log.info("%s: %d segments deleted by retention", partition, len(gone))
-            if gone or number % SLICE == 0:
+            if number % SLICE == 0:
                 await asyncio.sleep(0)
+
+    async def _retire(self, partition: Partition) -> None:
+        """In a turn: the topic is not deleted in between. The directory is synced once a segment, in the metadata
+        thread: nobody on the loop waits for a disk."""
+        broker = self._broker
+        end_offset = partition.high_watermark
+        retirement = partition.log.begin_retention(broker.now_ms(), end_offset, most=SEGMENTS_A_TURN)
+        if retirement is None:
+            return
+        await broker.in_metadata_thread(retirement.run)
+        partition.log.finish_retention(retirement)
+        for one in retirement.retired:
+            log.info("%s: the segment at %d goes: %s", partition, one.base_offset, one.reason)
 
     async def collect_deleted(self) -> None:
         broker = self._broker

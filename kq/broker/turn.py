@@ -1,7 +1,8 @@
-"""Changes of topics and settings take turns, and each is carried to its end.
+"""Changes of topics, settings and what lies in partition directories take turns, and each is carried to its end.
 
-A change is a transaction in the metadata store, then steps on disk, then what clients see. If whoever asked for it
-hangs up in between, it goes on: half of it would leave the store and the broker's memory apart until the next start.
+A change is a transaction in the metadata store (but for retention), then steps on disk, then what clients see. If
+whoever asked for it hangs up in between, it goes on: half of it would leave the store and the broker's memory apart
+until the next start.
 """
 
 from __future__ import annotations

@@ -7,12 +7,16 @@ between them in another, and the log goes on appending meanwhile. Only `finish` 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from kq.engine import checkpoint, names
 from kq.engine.disk import Disk, create_anew
 from kq.engine.epochs import EpochEntry
 from kq.engine.flush import Covered, Flush
+from kq.engine.retention import Retired
+from kq.engine.retirement import Retirement
+from kq.engine.row import Segments
 from kq.engine.segment import Segment
 from kq.engine.settings import LogSettings
 from kq.engine.snapshots import Snapshots
@@ -31,7 +35,6 @@ class Durability:
         "_epochs_in_file",
         "_flush",
         "_flushed_since_ms",
-        "_removals",
         "_rolled",
         "_snapshots",
         "_waiting_since_ms",
@@ -55,9 +58,8 @@ class Durability:
         self.recovery_point = recovery_point  # everything below is on stable storage
         self._rolled = rolled  # segments that no longer grow and are not, or not known to be, durable
         self._epochs_in_file = epochs_in_file
-        self._changes = 1  # names in the directory that were made or taken away, counted
+        self._changes = 1  # names that were made in the directory, counted
         self._changes_synced = 1 if is_durable else 0  # how many of those are durable
-        self._removals = 0  # which of them was the last removal
         self._waiting_since_ms: int | None = None  # time of the oldest append that no flush has covered
         self._flushed_since_ms: int | None = None  # the same, of the flush that was begun last
         self._flush: Flush | None = None
@@ -70,25 +72,34 @@ class Durability:
         self._rolled.append(segment)
         self._changes += 1
 
-    def note_removal(self, segments: tuple[Segment, ...]) -> None:
-        self._rolled = [segment for segment in self._rolled if segment not in segments]
-        self._changes += 1
-        self._removals = self._changes
+    def retire(self, going: Segments, retired: list[Retired], bury: Callable[[Segment], None]) -> Retirement:
+        return Retirement(
+            self._disk,
+            self._directory,
+            going,
+            retired,
+            bury,
+            directory_changes=self._changes,
+            is_directory_durable=self._changes_synced == self._changes,
+        )
 
-    def sync_removals(self) -> None:
-        """Make every removal until now durable; OSError when that is not possible."""
-        if self._changes_synced < self._removals:
-            self._disk.sync_directory(self._directory)
-            self._changes_synced = self._changes
+    def note_retired(self, gone: Segments, retirement: Retirement) -> None:
+        """These segments went, durably unless it has failed."""
+        self._forget(gone)
+        if retirement.error is None:
+            self._changes_synced = max(self._changes_synced, retirement.directory_changes)
 
-    def note_cut(self, gone: tuple[Segment, ...], end_offset: int) -> None:
+    def _forget(self, gone: Segments) -> None:
+        self._rolled = [segment for segment in self._rolled if segment not in gone]
+
+    def note_cut(self, gone: Segments, end_offset: int) -> None:
         """These segments went, the log ends here now, and what is left is synced. OSError if the names could not be."""
         self._disk.sync_directory(self._directory)
-        self.note_removal(gone)
+        self._forget(gone)
         self._changes_synced = self._changes
         self.recovery_point = min(self.recovery_point, end_offset)
 
-    def note_restart(self, gone: tuple[Segment, ...], offset: int) -> None:
+    def note_restart(self, gone: Segments, offset: int) -> None:
         """Nothing is left but an empty segment at `offset`."""
         self.note_cut(gone, offset)
         self.recovery_point = offset

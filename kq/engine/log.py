@@ -1,7 +1,8 @@
 """The log of one partition: a row of segments of which the last grows.
 
-One thread calls everything here, with these exceptions: `Flush.run` and `collect_deleted` are for other threads, and so
-may be `find_by_time` and `find_max_timestamp`, which decompress a batch, while nothing truncates the log.
+One thread calls everything here, with these exceptions: `Flush.run`, `Retirement.run` and `collect_deleted` are for
+other threads, and so may be `find_by_time` and `find_max_timestamp`, which decompress a batch, while nothing truncates
+the log. From `begin_retention` to `finish_retention` it only grows: nobody truncates, closes or discards it.
 The row of segments is an immutable tuple that is swapped as a whole.
 
 What is promised:
@@ -29,6 +30,7 @@ from kq.engine.lookup import TimestampOffset
 from kq.engine.producers import ProducerStates
 from kq.engine.region import Region
 from kq.engine.retention import Retired
+from kq.engine.retirement import Retirement
 from kq.engine.scan import DamagedBatch
 from kq.engine.segment import Segment
 from kq.engine.settings import LogSettings
@@ -299,39 +301,44 @@ class Log:
             self.log_start_offset = offset
             self._ledger.advance_start(offset)
 
-    def apply_retention(self, now_ms: int, end_offset: int) -> list[Retired]:
-        """Let go of segments that are too old, too many, or below the log start, none at or above `end_offset` (the
-        high watermark). The files are renamed now and unlinked by `collect_deleted`."""
+    def retirable(self, now_ms: int, end_offset: int) -> list[Retired]:
+        """Which segments may go, and why; none at or above `end_offset` (the high watermark)."""
         if self.failed:
             return []
-        row = self._row
         with self._health.refusing("read from"):
-            gone = retention.retired(
-                row.segments,
+            return retention.retired(
+                self._row.segments,
                 self.settings,
                 log_start_offset=self.log_start_offset,
                 log_end_offset=self.log_end_offset,
                 high_watermark=end_offset,
                 now_ms=now_ms,
             )
-        if len(gone) == len(row.segments):
-            self._roll(self.log_end_offset, now_ms)
-        for _ in gone:
-            self._retire(now_ms + self.settings.file_delete_delay_ms)
-        return gone
 
-    def _retire(self, due_ms: int) -> None:
-        """The oldest segment goes, durably before the next one: were that gone and this one back after a crash, the gap
-        between them would look like lost data, and what follows would be set aside."""
-        self.advance_start(max(self.log_start_offset, self._row.segments[1].base_offset))
+    def begin_retention(self, now_ms: int, end_offset: int, *, most: int) -> Retirement | None:
+        """Let go of what is `retirable`, at most so many segments; None when nothing is. It can no longer be read. The
+        files are renamed by `Retirement.run`, and unlinked by `collect_deleted`."""
+        retired = self.retirable(now_ms, end_offset)[:most]
+        if not retired:
+            return None
+        if len(retired) == len(self._row.segments):
+            self._roll(self.log_end_offset, now_ms)
+        going, first_kept = self._row.segments[: len(retired)], self._row.segments[len(retired)]
+        self.advance_start(max(self.log_start_offset, first_kept.base_offset))
+        due_ms = now_ms + self.settings.file_delete_delay_ms
+        return self._durability.retire(going, retired, lambda segment: self._row.bury(segment, due_ms))
+
+    def finish_retention(self, retirement: Retirement) -> None:
+        """Take note of what `run` has done; KafkaError(KAFKA_STORAGE_ERROR) if it failed, and so has the log."""
+        gone = self._row.drop_first(retirement.begun)
+        self._durability.note_retired(gone, retirement)
         with self._health.refusing("delete from", is_fatal=True):
-            self._durability.sync_removals()
-            retired = self._row.drop_first(due_ms)
-            self._durability.note_removal((retired,))
-            self._snapshots.drop_at((retired.base_offset,))
+            if retirement.error is not None:
+                raise retirement.error
+            self._snapshots.drop_at(segment.base_offset for segment in gone)
 
     def collect_deleted(self, now_ms: int) -> int:
-        """Unlink what has waited for file.delete.delay.ms; how many files. May run in any thread."""
+        """Unlink what has waited for file.delete.delay.ms; how many files. Never beside a `Retirement.run`."""
         return self._row.collect(now_ms)
 
     def truncate_to(self, offset: int, *, now_ms: int) -> None:

@@ -86,12 +86,15 @@ class Row:
         created = Segment.create(self._disk, self._directory, base_offset, settings, now_ms)
         self._set((*self.segments, created))
 
-    def drop_first(self, due_ms: int) -> Segment:
-        """The oldest one goes: its files are `.deleted` now, and unlinked when they are due."""
-        oldest = self.segments[0]
-        self._set(self.segments[1:])
-        self._trash.throw(oldest.files, due_ms)
-        return oldest
+    def bury(self, segment: Segment, due_ms: int) -> None:
+        """Its files are `.deleted` now, and unlinked when they are due; it may still be read. May run in any thread."""
+        self._trash.throw(segment.files, due_ms)
+
+    def drop_first(self, count: int) -> Segments:
+        """The oldest ones go. Returns them."""
+        gone = self.segments[:count]
+        self._set(self.segments[count:])
+        return gone
 
     def cut(self, offset: int) -> tuple[int, Segments]:
         """Drop what holds `offset` or is above it. Returns the log end, which may be lower, for a batch goes as a

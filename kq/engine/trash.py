@@ -17,7 +17,7 @@ _LOG: Final = logging.getLogger(__name__)
 
 
 class Trash:
-    """`throw` runs in the log's thread, `collect` in any."""
+    """`throw` and `collect` may run in any thread, one at a time."""
 
     __slots__ = ("_files",)
 

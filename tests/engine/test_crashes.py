@@ -22,7 +22,7 @@ from kq.engine.settings import LogSettings
 from kq.errors import Err, KafkaError
 from kq.record.batch import BatchHeader, parse_header
 from tests.support import twins
-from tests.support.batches import NOW, append, make, open_log, read_all
+from tests.support.batches import NOW, append, make, open_log, read_all, retain
 from tests.support.memory_disk import MemoryDisk
 from tests.support.twins import Twin
 
@@ -163,7 +163,7 @@ class Life:
     def retain(self) -> None:
         before = self.log.segments
         high_watermark = self.rng.choice((self.log.log_end_offset, self.log.log_start_offset))
-        gone = self.log.apply_retention(self.clock, high_watermark)
+        gone = retain(self.log, self.clock, high_watermark)
         assert [one.base_offset for one in gone] == [one.base_offset for one in before[: len(gone)]]
         assert all(one.next_offset <= high_watermark for one in before[: len(gone)])
         if high_watermark == self.log.log_end_offset:

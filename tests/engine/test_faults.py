@@ -13,7 +13,19 @@ import pytest
 from kq.engine import names
 from kq.errors import Err
 from tests.support import twins
-from tests.support.batches import DIRECTORY, NOW, SMALL, append, bases, fails, fill, flush, make, open_log, read_all
+from tests.support.batches import (
+    DIRECTORY,
+    NOW,
+    SMALL,
+    append,
+    bases,
+    fails,
+    fill,
+    flush,
+    make,
+    open_log,
+    read_all,
+)
 from tests.support.memory_disk import MemoryDisk
 from tests.support.missing import give_up, need_command
 
@@ -120,7 +132,7 @@ from kq.engine.disk import OsDisk
 from kq.engine.log import Log
 from kq.engine.settings import LogSettings
 from kq.errors import KafkaError
-from tests.support.batches import append, flush, make, read_all
+from tests.support.batches import append, flush, make, read_all, retain
 log = Log.open(OsDisk(), sys.argv[1], "t", 0, LogSettings(segment_bytes=100_000, index_interval_bytes=500), now_ms=0)
 ballast = sys.argv[1] + "/ballast"
 with open(ballast, "wb") as file:
@@ -144,7 +156,7 @@ log.discard()  # as if it had been killed
 log = Log.open(OsDisk(), sys.argv[1], "t", 0, LogSettings(segment_bytes=100_000, index_interval_bytes=500), now_ms=0)
 assert [batch for _, batch in read_all(log)] == stored
 log.configure(LogSettings(segment_bytes=100_000, retention_bytes=300_000, file_delete_delay_ms=0))
-assert log.apply_retention(1, log.log_end_offset) and log.collect_deleted(1)
+assert retain(log, 1, log.log_end_offset) and log.collect_deleted(1)
 append(log, make(size=700))
 flush(log)
 log.close()

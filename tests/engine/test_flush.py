@@ -11,7 +11,7 @@ from kq.engine import names
 from kq.engine.disk import OsDisk
 from kq.engine.log import Log
 from kq.errors import Err
-from tests.support.batches import DIRECTORY, NOW, SMALL, bases, fails, fill, flush, open_log
+from tests.support.batches import DIRECTORY, NOW, SMALL, bases, fails, fill, flush, open_log, retain
 from tests.support.memory_disk import MemoryDisk
 
 
@@ -117,7 +117,7 @@ def test_a_flush_of_what_retention_took_meanwhile() -> None:
         fill(log, 35)
         under_way = log.begin_flush()
         assert under_way is not None
-        log.apply_retention(NOW, 30)
+        retain(log, NOW, 30)
         assert log.collect_deleted(NOW) > 0
         assert bases(log) == [30]
         under_way.run()

@@ -14,7 +14,7 @@ from kq.engine.settings import LogSettings
 from kq.errors import Err
 from kq.record.batch import parse_header, set_offset_and_epoch
 from kq.record.compression import ZSTD
-from tests.support.batches import DIRECTORY, NOW, SMALL, append, bases, fails, fill, make, open_log, read_all
+from tests.support.batches import DIRECTORY, NOW, SMALL, append, bases, fails, fill, make, open_log, read_all, retain
 from tests.support.memory_disk import MemoryDisk
 
 BATCH = len(make(size=50))
@@ -195,7 +195,7 @@ def test_a_region_is_read_whatever_happens_to_its_segment() -> None:
     region = log.read(0, 1 << 20, end_offset=5)
     assert region is not None
     fill(log, 30)
-    log.apply_retention(NOW, log.log_end_offset)
+    retain(log, NOW, log.log_end_offset)
     assert region.read() == b"".join(batches)
     assert log.collect_deleted(NOW) > 0
     assert region.read() == b"".join(batches)

@@ -12,7 +12,7 @@ from kq.engine.log import Log
 from kq.engine.settings import LogSettings
 from kq.record.batch import BatchHeader, parse_header, set_offset_and_epoch
 from tests.support import twins
-from tests.support.batches import NOW, SMALL, append, flush, make, marker, open_log, read_all
+from tests.support.batches import NOW, SMALL, append, flush, make, marker, open_log, read_all, retain
 from tests.support.memory_disk import MemoryDisk, PowerLoss
 
 Batches = list[tuple[BatchHeader, bytes]]
@@ -58,7 +58,7 @@ class Story:
         self.known = {"recovery_point": self.log.recovery_point, "log_start_offset": self.log.log_start_offset}
 
     def retain(self) -> None:
-        self.log.apply_retention(NOW, self.log.log_end_offset)
+        retain(self.log, NOW, self.log.log_end_offset)
         self.log.collect_deleted(NOW + 60_000)
 
     def truncate(self, offset: int) -> None:

@@ -10,7 +10,20 @@ from kq.engine import names
 from kq.errors import Err
 from kq.record.batch import BatchHeader, parse_header
 from tests.support import twins
-from tests.support.batches import DIRECTORY, NOW, SMALL, append, bases, fails, fill, flush, make, open_log, read_all
+from tests.support.batches import (
+    DIRECTORY,
+    NOW,
+    SMALL,
+    append,
+    bases,
+    fails,
+    fill,
+    flush,
+    make,
+    open_log,
+    read_all,
+    retain,
+)
 from tests.support.memory_disk import MemoryDisk
 
 BATCH = len(make(size=50))
@@ -22,30 +35,30 @@ BATCH = len(make(size=50))
 def test_retention_by_size_keeps_at_least_that_much() -> None:
     log = open_log(MemoryDisk(), replace(SMALL, retention_bytes=25 * BATCH))
     fill(log, 52)
-    gone = log.apply_retention(NOW, 52)
+    gone = retain(log, NOW, 52)
     assert [one.base_offset for one in gone] == [0, 10]
     assert "retention.bytes" in gone[0].reason
     assert (log.log_start_offset, bases(log)) == (20, [20, 30, 40, 50])
     fails(Err.OFFSET_OUT_OF_RANGE, log.read, 19, 1, end_offset=52)
-    assert log.apply_retention(NOW, 52) == []
+    assert retain(log, NOW, 52) == []
 
 
 def test_retention_by_time_goes_by_the_newest_record() -> None:
     log = open_log(MemoryDisk(), replace(SMALL, retention_ms=1000))
     for number in range(31):
         append(log, make(size=50, timestamp=NOW + number * 100))
-    assert log.apply_retention(NOW + 1900, 31) == []
-    assert [one.base_offset for one in log.apply_retention(NOW + 1901, 31)] == [0]
-    assert [one.base_offset for one in log.apply_retention(NOW + 2901, 31)] == [10]
+    assert retain(log, NOW + 1900, 31) == []
+    assert [one.base_offset for one in retain(log, NOW + 1901, 31)] == [0]
+    assert [one.base_offset for one in retain(log, NOW + 2901, 31)] == [10]
 
 
 def test_the_active_segment_expires_like_any_other() -> None:
     disk = MemoryDisk()
     log = open_log(disk, replace(SMALL, retention_ms=1000))
     fill(log, 15)
-    assert [one.base_offset for one in log.apply_retention(NOW + 1001, 15)] == [0, 10]
+    assert [one.base_offset for one in retain(log, NOW + 1001, 15)] == [0, 10]
     assert (log.log_start_offset, log.log_end_offset, bases(log)) == (15, 15, [15])
-    assert log.apply_retention(NOW + 10**9, 15) == []
+    assert retain(log, NOW + 10**9, 15) == []
     fill(log, 1)
     assert [header.base_offset for header, _ in read_all(log)] == [15]
     flush(log)
@@ -56,16 +69,16 @@ def test_the_active_segment_expires_like_any_other() -> None:
 def test_nothing_above_the_high_watermark_goes() -> None:
     log = open_log(MemoryDisk(), replace(SMALL, retention_bytes=0))
     fill(log, 35)
-    assert [one.base_offset for one in log.apply_retention(NOW, 19)] == [0]
-    assert [one.base_offset for one in log.apply_retention(NOW, 20)] == [10]
+    assert [one.base_offset for one in retain(log, NOW, 19)] == [0]
+    assert [one.base_offset for one in retain(log, NOW, 20)] == [10]
 
 
 def test_a_compacted_log_loses_only_what_was_deleted_by_request() -> None:
     log = open_log(MemoryDisk(), replace(SMALL, retention_bytes=0, retention_ms=0, delete=False, compact=True))
     fill(log, 35)
-    assert log.apply_retention(NOW + 10**9, 35) == []
+    assert retain(log, NOW + 10**9, 35) == []
     log.advance_start(21)
-    assert [one.base_offset for one in log.apply_retention(NOW, 35)] == [0, 10]
+    assert [one.base_offset for one in retain(log, NOW, 35)] == [0, 10]
     assert bases(log) == [20, 30]
 
 
@@ -74,7 +87,7 @@ def test_deleted_files_wait_for_their_time() -> None:
     log = open_log(disk, replace(SMALL, retention_bytes=0, file_delete_delay_ms=60_000))
     fill(log, 21)
     flush(log)
-    log.apply_retention(NOW, 20)
+    retain(log, NOW, 20)
     deleted = [entry.name for entry in disk.entries(DIRECTORY) if entry.name.endswith(names.DELETED)]
     assert len(deleted) == 6
     assert log.collect_deleted(NOW + 59_999) == 0
@@ -91,7 +104,7 @@ def test_a_full_disk_does_not_stop_retention() -> None:
     fill(log, 21)
     flush(log)
     disk.fail("rename", times=99, error=errno.ENOSPC)
-    assert [one.base_offset for one in log.apply_retention(NOW, 20)] == [0, 10]
+    assert [one.base_offset for one in retain(log, NOW, 20)] == [0, 10]
     assert (log.failed, list(twins.segments(disk))) == (None, [20])
     assert log.collect_deleted(NOW + 10**9) == 0
 
@@ -100,7 +113,7 @@ def test_files_that_cannot_be_unlinked_are_tried_again() -> None:
     disk = MemoryDisk()
     log = open_log(disk, replace(SMALL, retention_bytes=0))
     fill(log, 21)
-    log.apply_retention(NOW, 20)
+    retain(log, NOW, 20)
     disk.fail("unlink", times=2)
     assert log.collect_deleted(NOW + 60_000) == 4
     assert log.collect_deleted(NOW + 60_000) == 2

@@ -10,6 +10,7 @@ import pytest
 from kq.engine import checkpoint
 from kq.engine.partition_names import Kind, parse
 from kq.engine.settings import LogSettings
+from tests.support.batches import retain
 from tests.support.stores import SETTINGS, A, B, append, filled, must, started, values
 
 
@@ -78,7 +79,7 @@ def test_segments_that_a_log_let_go_of_are_collected_too(tmp_path: Path) -> None
     settings = LogSettings(segment_bytes=200, retention_bytes=0)
     log = store.create("a", 0, A, settings)
     append(log, b"x" * 100, b"y" * 100)
-    assert log.apply_retention(now_ms=1000, end_offset=log.log_end_offset)
+    assert retain(log, 1000, log.log_end_offset)
     store.collect(1000)
     assert list((tmp_path / "a-0").glob("*.deleted"))
     store.collect(1000 + settings.file_delete_delay_ms)

@@ -12,6 +12,7 @@ from kq.engine.directory import ForeignDirectory
 from kq.engine.settings import LogSettings
 from kq.engine.store import LogStore
 from kq.errors import Err, KafkaError
+from tests.support.batches import retain
 from tests.support.memory_disk import MemoryDisk, PowerLoss
 from tests.support.memory_stores import CLUSTER, DATA, SETTINGS, A, B, append, flush, fresh, opened, started
 
@@ -133,7 +134,7 @@ def test_a_segment_that_cannot_be_unlinked_holds_up_nothing() -> None:
         log.configure(LogSettings(segment_bytes=200, retention_bytes=0))
         append(log, bytes(100))
         append(log, bytes(100))
-        log.apply_retention(1, log.log_end_offset)
+        retain(log, 1, log.log_end_offset)
     disk.fail("unlink")
     store.collect(SETTINGS.file_delete_delay_ms + 1)
     left = [topic for topic in "ab" if any(e.name.endswith(".deleted") for e in disk.entries(f"{DATA}/{topic}-0"))]

@@ -8,9 +8,10 @@ import pytest
 
 from kq.engine.disk import Disk
 from kq.engine.log import Appended, Log
+from kq.engine.retention import Retired
 from kq.engine.settings import LogSettings
 from kq.errors import Err, KafkaError
-from kq.record.batch import BatchHeader, Record, encode_batch, iter_batches, parse_header
+from kq.record.batch import BatchHeader, Record, assemble, encode_batch, iter_batches, parse_header
 from kq.record.compression import NONE
 
 DIRECTORY = "/data/t-0"
@@ -45,6 +46,21 @@ def make(
     )
 
 
+def hollow(first: int, last: int, *, timestamp: int = NOW, producer_id: int = -1, sequence: int = -1) -> memoryview:
+    """A batch of these offsets that compaction has left without records."""
+    header = BatchHeader(
+        base_offset=first,
+        leader_epoch=0,
+        last_offset_delta=last - first,
+        base_timestamp=timestamp,
+        max_timestamp=timestamp,
+        producer_id=producer_id,
+        producer_epoch=0 if producer_id >= 0 else -1,
+        base_sequence=sequence,
+    )
+    return memoryview(assemble(header, []))
+
+
 def marker(*, commit: bool, producer_id: int, epoch: int = 0, timestamp: int = NOW) -> memoryview:
     key = bytes((0, 0, 0, int(commit)))
     value = bytes((0, 0, 0, 0, 0, 7))
@@ -71,6 +87,16 @@ def flush(log: Log) -> None:
     if under_way is not None:
         under_way.run()
         log.finish_flush(under_way)
+
+
+def retain(log: Log, now_ms: int, end_offset: int) -> list[Retired]:
+    """Retention to its end; what went."""
+    under_way = log.begin_retention(now_ms, end_offset, most=1000)
+    if under_way is None:
+        return []
+    under_way.run()
+    log.finish_retention(under_way)
+    return under_way.retired
 
 
 def read_all(log: Log, *, offset: int | None = None, max_bytes: int = 1 << 20) -> Iterator[tuple[BatchHeader, bytes]]:
