@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
-import uuid
 from collections.abc import Mapping
 
 from kq.broker.catalog import Catalog
-from kq.broker.names import check_topic_name
+from kq.broker.names import check_topic_name, new_topic_id
 from kq.engine.disk import Disk
 from kq.engine.partition_names import Kind, suffixed_name
 from kq.engine.survey import Found, survey
@@ -27,18 +25,6 @@ from kq.wire.primitives import uuid_text
 log = logging.getLogger(__name__)
 
 MOST_PARTITIONS = 10_000  # of an adopted topic, unless they are there: a directory's name may say two thousand million
-
-
-def new_topic_id() -> bytes:
-    """Random; none whose text begins with a dash, which command lines take for an option (Uuid.randomUuid)."""
-    while uuid_text(new := uuid.uuid4().bytes).startswith("-"):
-        continue
-    return new
-
-
-def own_host(listener_host: str) -> str:
-    """What clients are told where a listener is on every interface: the name of this machine."""
-    return listener_host if listener_host not in ("", "0.0.0.0", "::") else socket.getfqdn()
 
 
 def settle(disk: Disk, data_dir: str, catalog: Catalog, node_id: int) -> None:

@@ -15,6 +15,7 @@ import logging
 import os
 import random
 import resource
+import socket
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
 from kq.broker import adoption, maintenance
+from kq.broker.auto_creation import AutoCreation
 from kq.broker.catalog import Catalog
 from kq.broker.flusher import Flusher
 from kq.broker.handlers import (
@@ -40,11 +42,12 @@ from kq.broker.handlers import (
 from kq.broker.hosting import Hosting
 from kq.broker.injection import FaultyRouter
 from kq.broker.metrics import Metrics
+from kq.broker.names import new_topic_id
 from kq.broker.parking import Parking
 from kq.broker.partitions import Partitions
 from kq.broker.router import Router
 from kq.broker.server import Limits, Server
-from kq.broker.topics import Topics, rebased
+from kq.broker.topics import Topics
 from kq.broker.turn import Turn
 from kq.broker.upkeep import Upkeep
 from kq.config import broker_settings
@@ -52,6 +55,7 @@ from kq.config.resolve import BrokerLayers
 from kq.coordination.layout import BrokerRegistration, Endpoint
 from kq.coordination.producer_ids import ProducerIds
 from kq.coordination.sqlite import SqliteStore
+from kq.coordination.store import Unavailable
 from kq.engine.disk import OsDisk
 from kq.engine.store import LogStore
 from kq.errors import Err, KafkaError
@@ -63,6 +67,8 @@ log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Alteration = Callable[[BrokerLayers], dict[str, str]]
+"""From the settings that hold to those that one layer of them shall have."""
 
 METADATA_FILE = "kq-metadata.db"
 MACOS_OPEN_MAX = 10_240
@@ -98,13 +104,14 @@ class Broker:
         self.metrics = Metrics()
         self.partitions = Partitions()
         self.parking = Parking()
-        self.flusher = Flusher(lambda partition: self.parking.complete(partition.synced()))
+        self.flusher = Flusher()
         self.turn = Turn()
         self.hosting = Hosting(self)
         self.fetch_sessions = FetchSessions(
             self.settings.max_incremental_fetch_session_cache_slots, random.Random(os.urandom(16))
         )
         self.topics = Topics(self)
+        self.auto_creation = AutoCreation(self)
         self.upkeep = Upkeep()
         self.router = (FaultyRouter if options.testing else Router)(self, HANDLERS, self.metrics)
         self.started_ms = self.now_ms()
@@ -182,11 +189,11 @@ class Broker:
         self._storage.callback(store.close)
         self.catalog = Catalog(store)
         self._producer_ids = ProducerIds(store, self.node_id, random.Random(os.urandom(16)))
-        return self.catalog.cluster_id(known_cluster_id or uuid_text(adoption.new_topic_id()))
+        return self.catalog.cluster_id(known_cluster_id or uuid_text(new_topic_id()))
 
     def _registration(self) -> BrokerRegistration:
         endpoints = tuple(
-            Endpoint(a.name, a.protocol, a.host or adoption.own_host(listener.host), a.port or port)
+            Endpoint(a.name, a.protocol, a.host or own_host(listener.host), a.port or port)
             for listener, a, port in zip(
                 self.settings.listeners, self.settings.advertised_listeners, self.ports, strict=True
             )
@@ -219,35 +226,42 @@ class Broker:
 
     # settings
 
-    async def set_dynamic_settings(self, node_id: int | None, settings: Mapping[str, str]) -> None:
-        """Of this broker, or (None) of all, as worked out from those that hold at this moment."""
-        base = self.image.broker_settings.get(node_id, {})
-        await self.turn.take(self._set_dynamic_settings, node_id, base, settings)
+    async def alter_settings(self, node_id: int | None, alteration: Alteration) -> None:
+        """The dynamic settings of this broker, or (None) of all. As with those of topics (`Topics.alter_settings`)."""
+        await self.turn.take(self._alter_settings, node_id, alteration)
 
-    async def _set_dynamic_settings(
-        self, node_id: int | None, base: Mapping[str, str], settings: Mapping[str, str]
-    ) -> None:
-        settings = rebased(settings, base, self.image.broker_settings.get(node_id, {}))
-        image = self.image.with_broker_settings(node_id, settings)
-        broker_settings(self._layers_of(image).merged())  # refused before it is kept: no broker would start with it
-        await self.in_metadata_thread(self.catalog.set_broker_settings, node_id, settings)
-        self.image = image
+    async def _alter_settings(self, node_id: int | None, alteration: Alteration) -> None:
+        settings = alteration(self.layers)
+        await self.commit(
+            lambda image: image.broker_settings.get(node_id, {}) == settings,
+            self.catalog.set_broker_settings,
+            node_id,
+            settings,
+        )
+        self.image = self.image.with_broker_settings(node_id, settings)
         self._set_layers()
         for topic in self.image.topics.values():
             self.hosting.configure(topic)
 
     def _set_layers(self) -> None:
-        self.layers = self._layers_of(self.image)
+        dynamic = self.image.broker_settings
+        self.layers = BrokerLayers(dynamic.get(self.node_id, {}), dynamic.get(None, {}), self.layers.static)
         self.settings = broker_settings(self.layers.merged())
 
-    def _layers_of(self, image: ClusterImage) -> BrokerLayers:
-        dynamic = image.broker_settings
-        return BrokerLayers(dynamic.get(self.node_id, {}), dynamic.get(None, {}), self.layers.static)
-
-    # for handlers
+    # for handlers and for changes
 
     async def in_metadata_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._metadata_thread, lambda: call(*args, **kwargs))
+
+    async def commit(
+        self, has_happened: Callable[[ClusterImage], bool], change: Callable[P, None], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """One transaction of the catalog. Where only its confirmation was lost the store is asked what it holds."""
+        try:
+            await self.in_metadata_thread(change, *args, **kwargs)
+        except Unavailable:
+            if not has_happened(await self.in_metadata_thread(self.catalog.read, self.node_id)):
+                raise
 
     async def next_producer_id(self) -> int:
         return await self.in_metadata_thread(self._producer_ids.next_id)
@@ -274,7 +288,7 @@ class Broker:
         if isinstance(self.router, FaultyRouter):
             self.router.close()
         await self.upkeep.stop()
-        await self.topics.close()
+        await self.auto_creation.close()
         await self.turn.close()
         self.metrics.loop.stop()
         await self.flusher.close()
@@ -282,6 +296,11 @@ class Broker:
             await self.in_metadata_thread(self._storage.close)
         finally:
             self._metadata_thread.shutdown()
+
+
+def own_host(listener_host: str) -> str:
+    """What clients are told where a listener is on every interface: the name of this machine."""
+    return listener_host if listener_host not in ("", "0.0.0.0", "::") else socket.getfqdn()
 
 
 def _report_progress() -> Callable[[int, int], None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from kq.broker.partition import Partition
@@ -14,13 +13,12 @@ log = logging.getLogger(__name__)
 
 
 class Flusher:
-    """`on_synced` is called on the loop after each flush, before those who wait for it go on."""
+    """After each flush its partition learns of it, before those who wait for it go on."""
 
-    def __init__(self, on_synced: Callable[[Partition], None], *, threads: int = 4) -> None:
+    def __init__(self, *, threads: int = 4) -> None:
         self._loop = asyncio.get_running_loop()
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="flush")
         self._running: dict[Partition, asyncio.Task[None]] = {}
-        self._on_synced = on_synced
 
     async def sync(self, partition: Partition, wanted_offset: int) -> None:
         """Returns when all below `wanted_offset` is on stable storage; raises KafkaError(KAFKA_STORAGE_ERROR)."""
@@ -50,7 +48,7 @@ class Flusher:
             if flush is not None:
                 await self._loop.run_in_executor(self._threads, flush.run)
                 partition.log.finish_flush(flush)
-                self._on_synced(partition)
+                partition.synced()
         finally:
             del self._running[partition]
 

@@ -101,7 +101,7 @@ class Hosting:
                 continue
             found.start_epoch(topic.partitions[index].leader_epoch)
             found.configure(_jittered(log_settings, settings))
-            slots.append(Partition(topic, index, found, settings, self._broker.parking.waits))
+            slots.append(Partition(topic, index, found, settings, self._broker.parking))
         return slots
 
     def unopened(self) -> list[Wanted]:

@@ -1,19 +1,22 @@
-"""Where fetches wait for more: `machines.waits` with a clock, one timer for all, and a future for each."""
+"""Where fetches wait for more: `machines.waits` with a clock, one timer for all, and a future for each.
+
+A fetch parks here; the partition that it waits for says what came (`Partition`).
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
 
-from kq.broker.partition import FetchWaits, Partition
-from kq.machines.waits import Ticket
+from kq.broker.partition import Partition
+from kq.machines.waits import Ticket, Waits
 
 Waiting = asyncio.Future[None]
 
 
 class Parking:
     def __init__(self) -> None:
-        self.waits: FetchWaits = FetchWaits()
+        self.waits: Waits[Partition, Waiting] = Waits()
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = 0
@@ -28,7 +31,15 @@ class Parking:
         self._set_timer()
         return waiting
 
-    def complete(self, tickets: Iterable[Ticket[Partition, Waiting]]) -> None:
+    def appended(self, partition: Partition, size_bytes: int) -> None:
+        """So many bytes more can be read: who has enough now goes on."""
+        self._complete(self.waits.appended(partition, size_bytes))
+
+    def wake(self, partition: Partition) -> None:
+        """Something changed that bytes do not measure: everyone who waits there goes on."""
+        self._complete(self.waits.wake(partition))
+
+    def _complete(self, tickets: Iterable[Ticket[Partition, Waiting]]) -> None:
         for ticket in tickets:
             if not ticket.payload.done():
                 ticket.payload.set_result(None)
@@ -47,5 +58,5 @@ class Parking:
 
     def _on_timer(self) -> None:
         self._timer = None
-        self.complete(self.waits.expire(self._now_ms()))
+        self._complete(self.waits.expire(self._now_ms()))
         self._set_timer()

@@ -2,34 +2,33 @@
 
 The high watermark of a single replica is the log end; with fsync before ack it is what has been synced, so that
 nobody reads what a power cut could take back. The last stable offset also stops before the first open transaction
-(SEMANTICS rule 7).
+(SEMANTICS rule 7). Whatever a parked fetch may be waiting for happens here, and wakes it.
 """
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
+from typing import TYPE_CHECKING
 
 from kq.config import TopicSettings
 from kq.engine.log import Appended, Log
 from kq.engine.region import Region
 from kq.errors import Err, KafkaError
 from kq.machines.image import TopicImage
-from kq.machines.waits import Ticket, Waits
 from kq.record import compression
 from kq.record.batch import BatchHeader
 
+if TYPE_CHECKING:
+    from kq.broker.parking import Parking
+
 READ_COMMITTED = 1
 _CODECS = {name: codec for codec, name in enumerate(compression.NAMES)} | {"uncompressed": compression.NONE}
-
-FetchWaits = Waits["Partition", asyncio.Future[None]]
 
 
 class Partition:
     """The settings that every produce asks for are worked out when they change (`configure`)."""
 
     __slots__ = (
-        "_waits",
+        "_parking",
         "codec",
         "compression_level",
         "high_watermark",
@@ -44,13 +43,13 @@ class Partition:
         "topic",
     )
 
-    def __init__(self, topic: TopicImage, index: int, log: Log, settings: TopicSettings, waits: FetchWaits) -> None:
+    def __init__(self, topic: TopicImage, index: int, log: Log, settings: TopicSettings, parking: Parking) -> None:
         self.topic = topic.name
         self.index = index
         self.image = topic.partitions[index]
         self.log = log
         self.is_internal = topic.is_internal
-        self._waits = waits
+        self._parking = parking
         self.configure(settings)
         self._advance(log.recovery_point if self.syncs_before_ack else log.log_end_offset)
 
@@ -86,20 +85,29 @@ class Partition:
             raise KafkaError(Err.FENCED_LEADER_EPOCH)
         raise KafkaError(Err.UNKNOWN_LEADER_EPOCH)
 
-    def append(self, batch: memoryview, header: BatchHeader, now_ms: int) -> tuple[Appended, list[Ticket[Any, Any]]]:
-        """Appends one validated batch as the leader; returns what the log says and the fetches that now have enough."""
+    def append(self, batch: memoryview, header: BatchHeader, now_ms: int) -> Appended:
+        """Appends one validated batch as the leader. It is committed when the high watermark is above it: with fsync
+        before ack not before a flush (`Flusher.sync`)."""
         appended = self.log.append(batch, header, leader_epoch=self.image.leader_epoch, now_ms=now_ms)
-        if appended.duplicate or self.syncs_before_ack:
-            return appended, []
-        self._advance(appended.last_offset + 1)
-        return appended, self._waits.appended(self, header.size)
+        if not appended.duplicate and not self.syncs_before_ack:
+            self._advance(appended.last_offset + 1)
+            self._parking.appended(self, header.size)
+        return appended
 
-    def synced(self) -> list[Ticket[Any, Any]]:
+    def trim(self, offset: int) -> None:
+        """What is below `offset` is deleted: nobody reads it any more."""
+        self.log.advance_start(offset)
+        self._parking.wake(self)
+
+    def synced(self) -> None:
         """Everything up to the log's recovery point is on stable storage."""
-        if self.log.recovery_point <= self.high_watermark:
-            return []
-        self._advance(self.log.recovery_point)
-        return self._waits.wake(self)
+        if self.log.recovery_point > self.high_watermark:
+            self._advance(self.log.recovery_point)
+            self._parking.wake(self)
+
+    def withdraw(self) -> None:
+        """Its topic is deleted: who waits for it must learn so."""
+        self._parking.wake(self)
 
     def _advance(self, high_watermark: int) -> None:
         self.high_watermark = high_watermark

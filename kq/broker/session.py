@@ -52,6 +52,7 @@ OPERATIONS_OF: dict[Resource, tuple[Operation, ...]] = {
     Resource.GROUP: (Operation.READ, Operation.DELETE, Operation.DESCRIBE),
 }
 NOT_ASKED = -(2**31)
+CLUSTER = "kafka-cluster"  # the name of the one resource of that type
 
 
 @dataclass(slots=True)

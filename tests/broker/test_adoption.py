@@ -13,7 +13,6 @@ from kq.coordination.sqlite import SqliteStore
 from kq.engine.checkpoint import encode_partition_metadata
 from kq.engine.disk import OsDisk
 from kq.machines.image import PartitionImage, TopicImage
-from kq.wire.primitives import uuid_text
 
 A, B = bytes([1]) * 16, bytes([2]) * 16
 PARTITION = PartitionImage(1, 0, (1,), (1,))
@@ -101,15 +100,3 @@ def test_an_unfinished_deletion_does_not_touch_the_new_topic_of_its_name(data: P
     copied_in(data, "t-2", A)
     assert settled(data, catalog) == {"t": (B, 2)}
     assert live(data) == ["t-0", "t-1"]
-
-
-def test_no_id_begins_with_a_dash(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command line would take it for an option."""
-    assert not any(uuid_text(adoption.new_topic_id()).startswith("-") for _ in range(1000))
-
-
-def test_an_address_on_every_interface_is_told_by_name() -> None:
-    assert adoption.own_host("10.0.0.1") == "10.0.0.1"
-    assert adoption.own_host("localhost") == "localhost"
-    for everywhere in ("", "0.0.0.0", "::"):
-        assert adoption.own_host(everywhere) not in ("", "0.0.0.0", "::")

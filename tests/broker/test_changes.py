@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from kq.broker.broker import Broker
+from kq.broker.topic_plans import plan_growth, plan_topic
+from kq.config.alter import Change, Op, alter_broker, alter_topic
 from kq.coordination.sqlite import SqliteStore
 from kq.coordination.store import Unavailable
 from kq.engine.disk import OsDisk
@@ -89,7 +91,7 @@ async def change_something(broker: Broker, chance: random.Random) -> Model:
     name = chance.choice(NAMES)
     topic = broker.image.topics.get(name)
     if topic is None:
-        planned = [broker.topics.plan(n, num_partitions=chance.randint(1, 4)) for n in NAMES if n not in after]
+        planned = [plan_topic(broker, n, num_partitions=chance.randint(1, 4)) for n in NAMES if n not in after]
         planned = [one for one in planned if one.name == name or chance.random() < 0.3]
         after |= {one.name: (one.id, len(one.partitions), {}) for one in planned}
         work = broker.topics.create(planned)
@@ -99,11 +101,11 @@ async def change_something(broker: Broker, chance: random.Random) -> Model:
     elif choice < 0.7:
         count = len(topic.partitions) + chance.randint(1, 2)
         after[name] = (topic.id, count, after[name][2])
-        work = broker.topics.grow([broker.topics.plan_growth(name, count, None, most_new=10)])
+        work = broker.topics.grow([plan_growth(broker, name, count, None, most_new=10)])
     else:
         settings = {"retention.ms": str(chance.randrange(1, 10**9))}
         after[name] = (topic.id, after[name][1], settings)
-        await broker.topics.set_settings(topic, settings)
+        await broker.topics.alter_settings(name, lambda now: settings)
         return after
     assert not await work
     return after
@@ -185,7 +187,7 @@ def test_a_topic_that_found_no_space_gets_its_logs_when_there_is_some(
     async def story() -> None:
         async with brokers.running(tmp_path) as broker:
             fail(monkeypatch, OsDisk, step, NO_SPACE)
-            assert await broker.topics.create([broker.topics.plan("t", num_partitions=2)]) == {}
+            assert await broker.topics.create([plan_topic(broker, "t", num_partitions=2)]) == {}
             assert "t" in broker.image.topics, "it is committed"
             with pytest.raises(KafkaError) as refused:
                 broker.partitions.resolve("t", 0)
@@ -203,13 +205,13 @@ def test_a_deletion_that_the_disk_refused_is_finished_later_and_hurts_no_new_top
 ) -> None:
     async def story() -> None:
         async with brokers.running(tmp_path) as broker:
-            await broker.topics.create([broker.topics.plan("t", num_partitions=3)])
+            await broker.topics.create([plan_topic(broker, "t", num_partitions=3)])
             old = broker.image.topics["t"]
             write_own_id(broker, old)
             fail(monkeypatch, OsDisk, step, NO_SPACE)
             assert await broker.topics.delete(["t"]) == {}, "it is committed: no crash brings it back"
             assert list(broker.catalog.pending_deletions()) == [old.id]
-            await broker.topics.create([broker.topics.plan("t", num_partitions=1)])
+            await broker.topics.create([plan_topic(broker, "t", num_partitions=1)])
             new = broker.image.topics["t"]
             assert broker.partitions.resolve("t", 0).log.log_end_offset == 0, "nothing of the old topic"
             write_own_id(broker, new)
@@ -226,14 +228,16 @@ def test_a_change_whose_confirmation_was_lost_has_happened(tmp_path: Path, monke
         async with brokers.running(tmp_path) as broker:
             topics = broker.topics
             for work in (
-                lambda: topics.create([topics.plan("t")]),
-                lambda: topics.grow([topics.plan_growth("t", 2, None, most_new=5)]),
-                lambda: topics.set_settings(broker.image.topics["t"], {"retention.ms": "1"}),
+                lambda: topics.create([plan_topic(broker, "t")]),
+                lambda: topics.grow([plan_growth(broker, "t", 2, None, most_new=5)]),
+                lambda: topics.alter_settings("t", lambda now: {"retention.ms": "1"}),
+                lambda: broker.alter_settings(None, lambda now: {"num.partitions": "3"}),
                 lambda: topics.delete(["t"]),
             ):
                 fail(monkeypatch, SqliteStore, "transact", Unavailable("the disk was slow"), after=True)
                 assert not await work()
             assert broker.image.topics == {}
+            assert broker.settings.num_partitions == 3
 
     asyncio.run(story())
 
@@ -243,10 +247,10 @@ def test_a_change_that_the_store_refused_has_not_happened(tmp_path: Path, monkey
         async with brokers.running(tmp_path) as broker:
             fail(monkeypatch, SqliteStore, "transact", Unavailable("the disk is full"))
             with pytest.raises(KafkaError) as refused:
-                await broker.topics.create([broker.topics.plan("t")])
+                await broker.topics.create([plan_topic(broker, "t")])
             assert refused.value.code == Err.KAFKA_STORAGE_ERROR
             assert broker.image.topics == {}
-            assert await broker.topics.create([broker.topics.plan("t")]) == {}
+            assert await broker.topics.create([plan_topic(broker, "t")]) == {}
 
     asyncio.run(story())
 
@@ -254,14 +258,14 @@ def test_a_change_that_the_store_refused_has_not_happened(tmp_path: Path, monkey
 def test_who_hangs_up_does_not_cut_a_change_in_two(tmp_path: Path) -> None:
     async def story() -> None:
         async with brokers.running(tmp_path) as broker:
-            asking = asyncio.create_task(broker.topics.create([broker.topics.plan("t", num_partitions=5)]))
+            asking = asyncio.create_task(broker.topics.create([plan_topic(broker, "t", num_partitions=5)]))
             await asyncio.sleep(0)
             await asyncio.sleep(0)
             asking.cancel()
-            waiting = asyncio.create_task(broker.topics.create([broker.topics.plan("never")]))
+            waiting = asyncio.create_task(broker.topics.create([plan_topic(broker, "never")]))
             await asyncio.sleep(0)
             waiting.cancel()
-            failures = await broker.topics.create([broker.topics.plan("u")])
+            failures = await broker.topics.create([plan_topic(broker, "u")])
             assert not failures
             assert sorted(broker.image.topics) == ["t", "u"]
             assert len(broker.partitions.of_topic("t")) == 5
@@ -270,25 +274,52 @@ def test_who_hangs_up_does_not_cut_a_change_in_two(tmp_path: Path) -> None:
 
 
 def test_settings_changed_at_one_moment_are_all_kept(tmp_path: Path) -> None:
+    def of_topic(broker: Broker, op: Op, name: str, value: str | None) -> Any:
+        changes = [Change(name, op, value)]
+        return broker.topics.alter_settings("t", lambda now: alter_topic(now.settings, changes, broker.layers))
+
+    def of_all(broker: Broker, op: Op, name: str, value: str | None) -> Any:
+        changes = [Change(name, op, value)]
+        return broker.alter_settings(None, lambda now: alter_broker(changes, now, for_all=True))
+
     async def story() -> None:
         async with brokers.running(tmp_path) as broker:
-            await broker.topics.create([broker.topics.plan("t", settings={"segment.ms": "5000"})])
-            seen = broker.image.topics["t"]
-            base = dict(seen.settings)
-            without = {name: text for name, text in base.items() if name != "segment.ms"}
+            settings = {"segment.ms": "5000", "cleanup.policy": "delete"}
+            await broker.topics.create([plan_topic(broker, "t", settings=settings)])
             await asyncio.gather(
-                broker.topics.set_settings(seen, base | {"retention.ms": "1"}),
-                broker.topics.set_settings(seen, base | {"flush.ms": "2"}),
-                broker.topics.set_settings(seen, without),
-                broker.set_dynamic_settings(None, {"log.retention.ms": "7"}),
-                broker.set_dynamic_settings(None, {"log.flush.interval.messages": "8"}),
+                of_topic(broker, Op.SET, "retention.ms", "1"),
+                of_topic(broker, Op.APPEND, "cleanup.policy", "compact"),
+                of_topic(broker, Op.SUBTRACT, "cleanup.policy", "delete"),
+                of_topic(broker, Op.DELETE, "segment.ms", None),
+                of_all(broker, Op.SET, "log.retention.ms", "7"),
+                of_all(broker, Op.APPEND, "log.cleanup.policy", "compact"),
+                of_all(broker, Op.SUBTRACT, "log.cleanup.policy", "delete"),
             )
-            assert broker.image.topics["t"].settings == {"retention.ms": "1", "flush.ms": "2"}
-            both = {"log.retention.ms": "7", "log.flush.interval.messages": "8"}
-            assert broker.image.broker_settings[None] == both
-            image = broker.catalog.read(broker.node_id)
-            assert image.topics["t"].settings == {"retention.ms": "1", "flush.ms": "2"}
-            assert image.broker_settings[None] == both
+            for image in (broker.image, broker.catalog.read(broker.node_id)):
+                assert image.topics["t"].settings == {"retention.ms": "1", "cleanup.policy": "compact"}
+                assert image.broker_settings[None] == {"log.retention.ms": "7", "log.cleanup.policy": "compact"}
+
+    asyncio.run(story())
+
+
+def test_settings_that_cannot_be_are_refused_in_their_turn_and_change_nothing(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with brokers.running(tmp_path) as broker:
+            await broker.topics.create([plan_topic(broker, "t")])
+            compact = [Change("min.compaction.lag.ms", Op.SET, "5000")]
+            at_once = [Change("max.compaction.lag.ms", Op.SET, "4000")]
+            lower, upper = await asyncio.gather(
+                *(
+                    broker.topics.alter_settings("t", lambda now, c=c: alter_topic(now.settings, c, broker.layers))
+                    for c in (compact, at_once)
+                ),
+                return_exceptions=True,
+            )
+            assert lower is None
+            assert isinstance(upper, KafkaError), "each is well alone: together they contradict each other"
+            assert broker.image.topics["t"].settings == {"min.compaction.lag.ms": "5000"}
+            with pytest.raises(KafkaError):
+                await broker.topics.alter_settings("missing", lambda now: {})
 
     asyncio.run(story())
 
@@ -296,8 +327,9 @@ def test_settings_changed_at_one_moment_are_all_kept(tmp_path: Path) -> None:
 def test_settings_with_which_no_broker_would_start_are_not_kept(tmp_path: Path) -> None:
     async def story() -> None:
         async with brokers.running(tmp_path) as broker:
+            zero = [Change("log.retention.ms", Op.SET, "0")]
             with pytest.raises(KafkaError):
-                await broker.set_dynamic_settings(None, {"log.retention.ms": "0"})
+                await broker.alter_settings(None, lambda now: alter_broker(zero, now, for_all=True))
             assert broker.catalog.read(broker.node_id).broker_settings == {}
 
     asyncio.run(story())
@@ -307,13 +339,13 @@ def test_names_wanted_by_many_clients_are_created_once_and_not_without_bound(tmp
     async def story() -> None:
         async with brokers.running(tmp_path) as broker:
             for _ in range(5):
-                broker.topics.create_soon(["a", "b", "not possible"])
-            creator = broker.topics._creator
+                broker.auto_creation.want(["a", "b", "not possible"])
+            creator = broker.auto_creation._task
             assert creator is not None
             await creator
             assert sorted(broker.image.topics) == ["a", "b"]
-            broker.topics.create_soon([f"t{i}" for i in range(100_000)])
-            assert len(broker.topics._wanted) == 1000
-            broker.topics._wanted.clear()
+            broker.auto_creation.want([f"t{i}" for i in range(100_000)])
+            assert len(broker.auto_creation._wanted) == 1000
+            broker.auto_creation._wanted.clear()
 
     asyncio.run(story())

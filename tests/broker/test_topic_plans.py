@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from kq.broker.broker import Broker
-from kq.broker.names import check_topic_name
-from kq.broker.session import NOT_ASKED, Operation, Resource, Session
+from kq.broker.broker import Broker, own_host
+from kq.broker.names import check_topic_name, new_topic_id
+from kq.broker.session import CLUSTER, NOT_ASKED, Operation, Resource, Session
+from kq.broker.topic_plans import plan_growth, plan_topic
 from kq.errors import Err, KafkaError
+from kq.wire.primitives import uuid_text
 from tests.support import brokers
 
 
@@ -21,7 +23,7 @@ def planned(data_dir: Path, plan: Callable[[Broker], Any]) -> Any:
 
     async def ask() -> Any:
         async with brokers.running(data_dir, num_partitions="3") as broker:
-            await broker.topics.create([broker.topics.plan("taken.a", num_partitions=2)])
+            await broker.topics.create([plan_topic(broker, "taken.a", num_partitions=2)])
             try:
                 return plan(broker)
             except KafkaError as error:
@@ -51,13 +53,13 @@ def planned(data_dir: Path, plan: Callable[[Broker], Any]) -> Any:
     ],
 )
 def test_a_topic_that_cannot_be(name: str, arguments: dict[str, Any], code: Err, tmp_path: Path) -> None:
-    assert planned(tmp_path, lambda broker: broker.topics.plan(name, **arguments)) == code
+    assert planned(tmp_path, lambda broker: plan_topic(broker, name, **arguments)) == code
 
 
 def test_a_topic_by_default_and_by_assignment(tmp_path: Path) -> None:
     def plan(broker: Broker) -> Any:
-        by_default = broker.topics.plan("a", settings={"retention.ms": "5"})
-        return by_default, broker.topics.plan("b", assignment={1: [1], 0: [1]}), broker.topics.plan("a")
+        by_default = plan_topic(broker, "a", settings={"retention.ms": "5"})
+        return by_default, plan_topic(broker, "b", assignment={1: [1], 0: [1]}), plan_topic(broker, "a")
 
     by_default, assigned, again = planned(tmp_path, plan)
     assert len(by_default.partitions) == 3
@@ -81,7 +83,7 @@ def test_a_topic_by_default_and_by_assignment(tmp_path: Path) -> None:
     ],
 )
 def test_growth(name: str, count: int, assignments: Any, outcome: Any, tmp_path: Path) -> None:
-    got = planned(tmp_path, lambda broker: broker.topics.plan_growth(name, count, assignments, most_new=10))
+    got = planned(tmp_path, lambda broker: plan_growth(broker, name, count, assignments, most_new=10))
     assert (got if isinstance(got, Err) else len(got.partitions)) == outcome
 
 
@@ -97,11 +99,23 @@ def test_illegal_names(name: str | None) -> None:
     assert refused.value.code == Err.INVALID_TOPIC_EXCEPTION
 
 
+def test_no_id_begins_with_a_dash() -> None:
+    """A command line would take it for an option."""
+    assert not any(uuid_text(new_topic_id()).startswith("-") for _ in range(1000))
+
+
+def test_an_address_on_every_interface_is_told_by_name() -> None:
+    assert own_host("10.0.0.1") == "10.0.0.1"
+    assert own_host("localhost") == "localhost"
+    for everywhere in ("", "0.0.0.0", "::"):
+        assert own_host(everywhere) not in ("", "0.0.0.0", "::")
+
+
 def test_authorized_operations_are_kafkas_bits() -> None:
     """As 4.3.1 answers without an authorizer (ANSWERS.md: 3576 for a topic)."""
     session = Session("127.0.0.1:1")
     assert session.authorized_operations(Resource.TOPIC, "t", asked=True) == 3576
     assert session.authorized_operations(Resource.TOPIC, "t", asked=False) == NOT_ASKED == -(2**31)
-    granted = session.authorized_operations(Resource.CLUSTER, "kafka-cluster", asked=True)
+    granted = session.authorized_operations(Resource.CLUSTER, CLUSTER, asked=True)
     assert granted & (1 << Operation.IDEMPOTENT_WRITE)
     assert not granted & (1 << Operation.READ)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from kq.broker.parking import Parking
+from kq.broker.topic_plans import plan_topic
 from kq.broker.turn import Turn
 from kq.broker.upkeep import Upkeep
 from kq.engine.disk import OsFile
@@ -23,10 +24,9 @@ FSYNC = {"kq_log_fsync_before_ack": "true"}
 
 
 def append(broker: Any, partition: Any) -> int:
-    """The offset after it; fetches that now have enough are woken."""
+    """The offset after it."""
     batch = encode_batch([Record(0, broker.now_ms(), None, b"x")])
-    appended, ready = partition.append(memoryview(batch), parse_header(batch), broker.now_ms())
-    broker.parking.complete(ready)
+    appended = partition.append(memoryview(batch), parse_header(batch), broker.now_ms())
     return int(appended.last_offset) + 1
 
 
@@ -41,7 +41,7 @@ def test_what_comes_between_parking_and_awaiting_counts() -> None:
     async def story() -> None:
         parking = Parking()
         waiting = parking.park(["p"], missing_bytes=10, timeout_ms=60_000)  # type: ignore[list-item]
-        parking.complete(parking.waits.appended("p", 10))  # type: ignore[arg-type]
+        parking.appended("p", 10)  # type: ignore[arg-type]
         await asyncio.wait_for(waiting, 10)
         assert len(parking.waits) == 0
 
@@ -95,7 +95,7 @@ def test_who_waits_for_a_sync_shares_it_and_nobody_returns_too_early(
 
     async def story() -> None:
         async with brokers.running(tmp_path, **FSYNC) as broker:
-            await broker.topics.create([broker.topics.plan("t")])
+            await broker.topics.create([plan_topic(broker, "t")])
             partition = broker.partitions.resolve("t", 0)
             monkeypatch.setattr(OsFile, "sync", slow)
             first = asyncio.create_task(broker.flusher.sync(partition, append(broker, partition)))
@@ -121,7 +121,7 @@ def test_a_failed_sync_is_told_to_all_and_logged_once(
     async def story() -> None:
         broker = brokers.made(tmp_path, **FSYNC)
         await broker.start()
-        await broker.topics.create([broker.topics.plan("t")])
+        await broker.topics.create([plan_topic(broker, "t")])
         partition = broker.partitions.resolve("t", 0)
         monkeypatch.setattr(OsFile, "sync", broken)
         end = append(broker, partition)
@@ -169,8 +169,10 @@ def test_a_job_that_fails_goes_on_and_is_told_once(caplog: pytest.LogCaptureFixt
 
 def test_stop_waits_for_a_job_that_cleans_up() -> None:
     ended: list[str] = []
+    begun = asyncio.Event()
 
     async def job() -> None:
+        begun.set()
         try:
             await asyncio.sleep(60)
         finally:
@@ -180,7 +182,7 @@ def test_stop_waits_for_a_job_that_cleans_up() -> None:
     async def story() -> None:
         upkeep = Upkeep()
         upkeep.every(0, job)
-        await asyncio.sleep(0.05)
+        await begun.wait()
         await upkeep.stop()
         assert ended == ["job"]
 

@@ -2,8 +2,8 @@
 
 - Topics (2) and brokers (4); other resource types are INVALID_REQUEST. A broker answers for itself alone, any broker
   for the empty name, which is the dynamic default of the cluster.
-- All changes of a resource or none; a resource named twice is refused both times. `config.alter` decides,
-  `config.resolve` tells values, sources and synonyms.
+- All changes of a resource or none; a resource named twice is refused both times. `config.alter` decides, in the
+  alteration's turn: two APPENDs at one moment are both kept. `config.resolve` tells values, sources and synonyms.
 - v3 types and documentation, the latter when asked for; synonyms when asked for.
 """
 
@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kq.broker.names import check_topic_name
 from kq.broker.router import Call
-from kq.broker.session import Operation, Resource
+from kq.broker.session import CLUSTER, Operation, Resource
 from kq.config.alter import Change, alter_broker, alter_topic, replace_broker, replace_topic
-from kq.config.resolve import Described, describe_broker, describe_default, describe_topic
+from kq.config.resolve import BrokerLayers, Described, describe_broker, describe_default, describe_topic
 from kq.errors import Err, KafkaError
 from kq.machines.image import TopicImage
 from kq.wire.apis.configs import ALTER_CONFIGS, DESCRIBE_CONFIGS, INCREMENTAL_ALTER_CONFIGS
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 TOPIC, BROKER = 2, 4
 UNTYPED = 0
-CLUSTER = "kafka-cluster"
 
 
 def describe_configs(broker: Broker, call: Call) -> Any:
@@ -100,25 +100,25 @@ def _unknown_type(resource_type: int) -> KafkaError:
 async def alter_configs(broker: Broker, call: Call) -> Any:
     """Replaces all settings of a resource (deprecated in Kafka, and served)."""
 
-    def topic_change(resource: Any, topic: TopicImage) -> dict[str, str]:
+    def topic_settings(resource: Any, topic: TopicImage) -> dict[str, str]:
         return replace_topic([(c.name, c.value) for c in resource.configs], broker.layers)
 
-    def broker_change(resource: Any, for_all: bool) -> dict[str, str]:
-        return replace_broker([(c.name, c.value) for c in resource.configs], broker.layers, for_all=for_all)
+    def broker_settings(resource: Any, layers: BrokerLayers, for_all: bool) -> dict[str, str]:
+        return replace_broker([(c.name, c.value) for c in resource.configs], layers, for_all=for_all)
 
-    results = await _alter(broker, call, ALTER_CONFIGS.Response.Result, topic_change, broker_change)
+    results = await _alter(broker, call, ALTER_CONFIGS.Response.Result, Altered(topic_settings, broker_settings))
     return ALTER_CONFIGS.Response(results=results)
 
 
 async def incremental_alter_configs(broker: Broker, call: Call) -> Any:
-    def topic_change(resource: Any, topic: TopicImage) -> dict[str, str]:
+    def topic_settings(resource: Any, topic: TopicImage) -> dict[str, str]:
         return alter_topic(topic.settings, _changes(resource), broker.layers)
 
-    def broker_change(resource: Any, for_all: bool) -> dict[str, str]:
-        return alter_broker(_changes(resource), broker.layers, for_all=for_all)
+    def broker_settings(resource: Any, layers: BrokerLayers, for_all: bool) -> dict[str, str]:
+        return alter_broker(_changes(resource), layers, for_all=for_all)
 
     make = INCREMENTAL_ALTER_CONFIGS.Response.Result
-    results = await _alter(broker, call, make, topic_change, broker_change)
+    results = await _alter(broker, call, make, Altered(topic_settings, broker_settings))
     return INCREMENTAL_ALTER_CONFIGS.Response(results=results)
 
 
@@ -126,13 +126,14 @@ def _changes(resource: Any) -> list[Change]:
     return [Change(c.name, c.config_operation, c.value) for c in resource.configs]
 
 
-async def _alter(
-    broker: Broker,
-    call: Call,
-    make: Any,
-    topic_change: Callable[[Any, TopicImage], dict[str, str]],
-    broker_change: Callable[[Any, bool], dict[str, str]],
-) -> list[Any]:
+class Altered(NamedTuple):
+    """What a resource of the request asks for, from the settings that hold when its turn has come."""
+
+    topic_settings: Callable[[Any, TopicImage], dict[str, str]]
+    broker_settings: Callable[[Any, BrokerLayers, bool], dict[str, str]]
+
+
+async def _alter(broker: Broker, call: Call, make: Any, altered: Altered) -> list[Any]:
     named = Counter((r.resource_type, r.resource_name) for r in call.body.resources)
     results = []
     for resource in call.body.resources:
@@ -140,20 +141,14 @@ async def _alter(
         try:
             if named[resource.resource_type, resource.resource_name] > 1:
                 raise KafkaError(Err.INVALID_REQUEST, "the resource is named more than once")
-            await _alter_one(broker, call, resource, topic_change, broker_change)
+            await _alter_one(broker, call, resource, altered)
         except KafkaError as error:
             result.error_code, result.error_message = error.code, str(error)
         results.append(result)
     return results
 
 
-async def _alter_one(
-    broker: Broker,
-    call: Call,
-    resource: Any,
-    topic_change: Callable[[Any, TopicImage], dict[str, str]],
-    broker_change: Callable[[Any, bool], dict[str, str]],
-) -> None:
+async def _alter_one(broker: Broker, call: Call, resource: Any, altered: Altered) -> None:
     name = resource.resource_name
     if resource.resource_type == TOPIC:
         if not call.session.authorize(Operation.ALTER_CONFIGS, Resource.TOPIC, name):
@@ -161,16 +156,19 @@ async def _alter_one(
         if not name:
             raise KafkaError(Err.INVALID_REQUEST, "topics have no default of their own: name the topic")
         topic = _topic(broker, name)
-        settings = topic_change(resource, topic)
-        if not call.body.validate_only:
-            await broker.topics.set_settings(topic, settings)
+        if call.body.validate_only:
+            altered.topic_settings(resource, topic)
+        else:
+            await broker.topics.alter_settings(name, partial(altered.topic_settings, resource))
     elif resource.resource_type == BROKER:
         if not call.session.authorize(Operation.ALTER_CONFIGS, Resource.CLUSTER, CLUSTER):
             raise KafkaError(Err.CLUSTER_AUTHORIZATION_FAILED)
         for_all = _is_default(broker, name)
-        settings = broker_change(resource, for_all)
-        if not call.body.validate_only:
-            await broker.set_dynamic_settings(None if for_all else broker.node_id, settings)
+        if call.body.validate_only:
+            altered.broker_settings(resource, broker.layers, for_all)
+        else:
+            node_id = None if for_all else broker.node_id
+            await broker.alter_settings(node_id, lambda layers: altered.broker_settings(resource, layers, for_all))
     else:
         raise _unknown_type(resource.resource_type)
 

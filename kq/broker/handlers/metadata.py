@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from kq.broker.names import check_topic_name
 from kq.broker.router import Answer, Call
-from kq.broker.session import NOT_ASKED, Operation, Resource, Session
+from kq.broker.session import CLUSTER, NOT_ASKED, Operation, Resource, Session
 from kq.errors import Err, KafkaError
 from kq.machines.image import INTERNAL_TOPICS, ClusterImage, TopicImage
 from kq.wire.apis.metadata import DESCRIBE_CLUSTER, DESCRIBE_TOPIC_PARTITIONS, METADATA
@@ -26,7 +26,6 @@ from kq.wire.primitives import ZERO_UUID
 if TYPE_CHECKING:
     from kq.broker.broker import Broker
 
-CLUSTER = "kafka-cluster"
 BROKERS_ENDPOINT, CONTROLLERS_ENDPOINT = 1, 2
 IDS_FROM = 12
 
@@ -45,7 +44,7 @@ def metadata(broker: Broker, call: Call) -> Answer:
         names = dict.fromkeys(topic.name for topic in body.topics)
         topics = [_topic_or_error(image, session, body, name, missing) for name in names]
     if missing and body.allow_auto_topic_creation and broker.settings.auto_create_topics_enable:
-        broker.topics.create_soon(missing)
+        broker.auto_creation.want(missing)
     brokers = [
         METADATA.Response.Broker(node_id=b.node_id, host=host, port=port, rack=b.rack)
         for b in image.brokers.values()

@@ -155,8 +155,7 @@ def _trim(broker: Broker, call: Call, topic: str, index: int, offset: int) -> in
     offset = partition.high_watermark if offset == HIGH_WATERMARK else offset
     if not 0 <= offset <= partition.high_watermark:
         raise KafkaError(Err.OFFSET_OUT_OF_RANGE)
-    partition.log.advance_start(offset)
-    broker.parking.complete(broker.parking.waits.wake(partition))  # a fetch below it must learn so
+    partition.trim(offset)
     return partition.log.log_start_offset
 
 

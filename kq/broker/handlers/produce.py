@@ -189,14 +189,13 @@ def _append(broker: Broker, write: Write, now_ms: int) -> None:
     if partition.stamps_append_time:
         header = validate.with_log_append_time(write.data, now_ms)
         write.log_append_time_ms = now_ms
-    appended, ready = partition.append(write.data, header, now_ms)
+    appended = partition.append(write.data, header, now_ms)
     write.base_offset = appended.base_offset
     write.wanted_offset = appended.last_offset + 1
     if appended.duplicate:
         write.log_append_time_ms = appended.max_timestamp
     else:
         broker.metrics.bytes_in += header.size
-        broker.parking.complete(ready)
         if not partition.syncs_before_ack and partition.log.flush_due(now_ms):
             broker.flusher.sync_soon(partition)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from kq.broker.router import Call
 from kq.broker.session import Operation, Resource
-from kq.broker.topics import BROKER_DEFAULT
+from kq.broker.topic_plans import BROKER_DEFAULT, plan_growth, plan_topic
 from kq.config.resolve import describe_topic
 from kq.errors import Err, KafkaError
 from kq.machines.image import TopicImage
@@ -26,7 +26,6 @@ from kq.wire.primitives import ZERO_UUID
 if TYPE_CHECKING:
     from kq.broker.broker import Broker
 
-CLUSTER = "kafka-cluster"
 BY_ID_FROM = 6
 MAX_NEW_PARTITIONS = 10_000
 
@@ -44,7 +43,8 @@ async def create_topics(broker: Broker, call: Call) -> Any:
                 raise KafkaError(Err.TOPIC_AUTHORIZATION_FAILED)
             if total > MAX_NEW_PARTITIONS:
                 raise KafkaError(Err.POLICY_VIOLATION, f"{total} partitions in one request, over {MAX_NEW_PARTITIONS}")
-            outcomes[topic.name] = broker.topics.plan(
+            outcomes[topic.name] = plan_topic(
+                broker,
                 topic.name,
                 num_partitions=topic.num_partitions,
                 replication_factor=topic.replication_factor,
@@ -171,7 +171,7 @@ async def create_partitions(broker: Broker, call: Call) -> Any:
             if not call.session.authorize(Operation.ALTER, Resource.TOPIC, topic.name):
                 raise KafkaError(Err.TOPIC_AUTHORIZATION_FAILED)
             assignments = None if topic.assignments is None else [list(a.broker_ids) for a in topic.assignments]
-            planned = broker.topics.plan_growth(topic.name, topic.count, assignments, most_new=room)
+            planned = plan_growth(broker, topic.name, topic.count, assignments, most_new=room)
             room -= topic.count - len(broker.image.topics[topic.name].partitions)
             grown.append(planned)
         except KafkaError as error:
