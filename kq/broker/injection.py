@@ -6,9 +6,10 @@ over a unix socket at PATH: one JSON line asks,
     {"api": "Produce", "error": "NOT_ENOUGH_REPLICAS", "delay_s": 0.0, "drop": false, "times": 1, "topic": null}
 
 and one answers, `{}` or `{"error": "why not"}`. `api` is a name or a key of an API that kq serves: an order that nobody
-could meet would make a test pass for nothing. With a topic only requests that name it count. Orders are used up in the
-order in which they were given. An error replaces the work: nothing is written, nothing is read, and a Produce with
-acks=0 finds its connection closed, as it does when the work itself fails.
+could meet, or that changes nothing, would make a test pass for nothing. With a topic only requests that name it count,
+and fetches of a session that names it. Orders are used up in the order in which they were given. An error replaces the
+work: nothing is written, nothing is read, and a Produce with acks=0 finds its connection closed, as it does when the
+work itself fails.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from typing import TYPE_CHECKING, Any
 from kq.broker.metrics import Metrics
 from kq.broker.refusal import refusal
 from kq.broker.router import Answer, Call, Handler, Router
+from kq.broker.session import Resource
 from kq.errors import Err
 from kq.wire.api import Api
+from kq.wire.apis.fetch import FETCH
 
 if TYPE_CHECKING:
     from kq.broker.broker import Broker
@@ -39,15 +42,18 @@ class Order:
     times: int
     topic: str | None
 
-    def covers(self, call: Call, topic_names: Mapping[bytes, str]) -> bool:
-        return call.api is self.api and (self.topic is None or self.topic in _topics(call.body, topic_names))
+
+TOPICS_STAND_IN = ("topics", "topic_names", "resources")
 
 
-def _topics(body: Any, topic_names: Mapping[bytes, str]) -> set[str | None]:
-    """The topics that a request names, whether by name or by id."""
-    topics = getattr(body, "topics", None) or ()
-    names = {getattr(topic, "name", None) or topic_names.get(getattr(topic, "topic_id", b"")) for topic in topics}
-    return names | set(getattr(body, "topic_names", None) or ())
+def _topics(body: Any) -> Iterable[str | bytes | None]:
+    """The topics that a request names, by name or by id."""
+    for topic in getattr(body, "topics", None) or ():
+        yield getattr(topic, "name", None) or getattr(topic, "topic_id", None)
+    yield from getattr(body, "topic_names", None) or ()
+    for resource in getattr(body, "resources", None) or ():
+        if resource.resource_type == Resource.TOPIC:
+            yield resource.resource_name
 
 
 class FaultyRouter(Router):
@@ -72,12 +78,21 @@ class FaultyRouter(Router):
             self._server.close()
 
     def _take(self, call: Call) -> Order | None:
-        order = next((o for o in self._orders if o.covers(call, self._broker.image.topic_names)), None)
+        order = next((o for o in self._orders if o.api is call.api and self._is_named(o.topic, call)), None)
         if order is not None:
             order.times -= 1
             if order.times <= 0:
                 self._orders.remove(order)
         return order
+
+    def _is_named(self, topic: str | None, call: Call) -> bool:
+        if topic is None:
+            return True
+        named = set(_topics(call.body))
+        if call.api is FETCH:
+            named.update(self._broker.fetch_sessions.topics_of(call.body.session_id))
+        image = self._broker.image.topics.get(topic)
+        return topic in named or (image is not None and image.id in named)
 
     async def _carry_out(self, order: Order, handler: Handler, call: Call) -> Any:
         if order.delay_s:
@@ -116,7 +131,13 @@ def _parse(order: Any, apis: Iterable[Api]) -> Order:
         raise ValueError(f"no error is called {error!r}; names are Kafka's: NOT_ENOUGH_REPLICAS, …")
     if not isinstance(topic, str | None):
         raise ValueError(f"a topic's name is a text, not {topic!r}")
-    times, delay_s = int(order.get("times", 1)), float(order.get("delay_s") or 0.0)
+    if topic is not None and not any(name in api.Request.__slots__ for name in TOPICS_STAND_IN):
+        raise ValueError(f"{api.name} requests name no topic: leave it out")
+    times, delay_s, drop = int(order.get("times", 1)), float(order.get("delay_s") or 0.0), bool(order.get("drop"))
     if times < 1 or not 0 <= delay_s < float("inf"):
         raise ValueError("an order is met at least once, and a delay is not negative")
-    return Order(api, None if error is None else Err[error], delay_s, bool(order.get("drop")), times, topic)
+    if error is None and not delay_s and not drop:
+        raise ValueError("an order says what happens: error, delay_s or drop")
+    if error is not None and drop:
+        raise ValueError("a request gets an error or no answer, not both: error or drop")
+    return Order(api, None if error is None else Err[error], delay_s, drop, times, topic)

@@ -130,6 +130,11 @@ class FetchSessions:
     def __iter__(self) -> Iterator[Session]:
         return iter(self._sessions.values())
 
+    def topics_of(self, session_id: int) -> set[TopicRef]:
+        """What the session holds; nothing if there is none of that id."""
+        session = self._sessions.get(session_id)
+        return set() if session is None else {position.topic for position in session.positions.values()}
+
     def begin(
         self,
         session_id: int,

@@ -53,7 +53,11 @@ class Broker:
         self._process: Process | None = None
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(
@@ -191,7 +195,8 @@ class Broker:
         times: int = 1,
         topic: str | None = None,
     ) -> None:
-        """The next `times` requests of that API (by name or key) get that Kafka error, that delay, or no answer."""
+        """The next `times` requests of that API (by name or key) get that Kafka error, that delay, or no answer; with a
+        topic, of those that name it. ValueError when nothing could come of it."""
         self._running_process()
         faults.inject(self._fault_socket, api, error=error, delay_s=delay_s, drop=drop, times=times, topic=topic)
 

@@ -64,10 +64,17 @@ class Process:
             self._child.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self.kill()
+        self._let_go()
 
     def kill(self) -> None:
         self.signal(signal.SIGKILL)
         self._child.wait()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Of its stdin: an open file that is forgotten is a warning, and tests may count that as a failure."""
+        if self._child.stdin is not None:
+            self._child.stdin.close()
 
     def signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):

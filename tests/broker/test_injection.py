@@ -15,6 +15,7 @@ from kq.errors import Err
 from kq.record.batch import Record, encode_batch
 from kq.testing import Broker
 from kq.wire.api import Api
+from kq.wire.apis.configs import DESCRIBE_CONFIGS
 from kq.wire.apis.fetch import FETCH
 from kq.wire.apis.groups import FIND_COORDINATOR
 from kq.wire.apis.metadata import DESCRIBE_TOPIC_PARTITIONS, METADATA
@@ -175,6 +176,34 @@ def test_an_order_finds_its_topic_by_id(broker: Broker, wire: Wire, make_topic: 
     assert answer.topics[0].partitions[0].error_code == Err.NOT_ENOUGH_REPLICAS
 
 
+def test_an_order_finds_its_topic_in_a_fetch_session(
+    broker: Broker, wire: Wire, make_topic: Callable[..., str]
+) -> None:
+    """From the second request on a session names nothing."""
+    topic, other = make_topic(), make_topic()
+    make = FETCH.Request
+    wanted = [make.Topic(name=topic, partitions=[make.Partition(index=0, partition_max_bytes=1000)])]
+    first = wire.call(FETCH, 12, make(session_epoch=0, topics=wanted))
+    again = make(session_id=first.session_id, session_epoch=1, topics=[])
+    broker.inject("Fetch", error=ERROR.name, topic=other)
+    broker.inject("Fetch", error="UNKNOWN_SERVER_ERROR", topic=topic)
+    assert wire.call(FETCH, 12, again).error_code == Err.UNKNOWN_SERVER_ERROR
+    wanted[0].name = other
+    assert wire.call(FETCH, 12, make(session_epoch=-1, topics=wanted)).topics[0].partitions[0].error_code == ERROR
+
+
+def test_an_order_finds_its_topic_among_resources(broker: Broker, wire: Wire, make_topic: Callable[..., str]) -> None:
+    topic, make = make_topic(), DESCRIBE_CONFIGS.Request
+    broker.inject("DescribeConfigs", error=ERROR.name, topic=topic)
+
+    def described(resource_type: int, name: str) -> Err:
+        resource = make.Resource(resource_type=resource_type, resource_name=name)
+        return Err.of(wire.call(DESCRIBE_CONFIGS, 4, make(resources=[resource])).results[0].error_code)
+
+    assert described(4, "1") == Err.NONE
+    assert described(2, topic) == ERROR
+
+
 def test_a_dropped_request_gets_no_answer_and_nobody_else_waits(broker: Broker, wire: Wire) -> None:
     broker.inject("Metadata", drop=True)
     wire.send(METADATA, 12, METADATA.Request(topics=[]))
@@ -196,6 +225,9 @@ def test_a_dropped_request_gets_no_answer_and_nobody_else_waits(broker: Broker, 
         ({"api": "Produce", "times": 0}, "at least once"),
         ({"api": "Produce", "delay_s": -1}, "not negative"),
         ({"api": "Produce", "topic": ["t"]}, "a topic's name is a text"),
+        ({"api": "Produce"}, "error, delay_s or drop"),
+        ({"api": "Produce", "error": "NOT_ENOUGH_REPLICAS", "drop": True}, "not both"),
+        ({"api": "DescribeCluster", "drop": True, "topic": "t"}, "name no topic"),
         (["Produce"], "a JSON object"),
         ("x" * 100_000, None),
     ],

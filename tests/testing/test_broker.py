@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import tempfile
@@ -156,9 +157,13 @@ def test_settings_reach_the_broker() -> None:
         assert len({r.partition for i in range(40) for r in broker.produce("t", "x", key=str(i))}) == 4
 
 
-def test_a_broker_that_cannot_start_says_why() -> None:
+def test_a_broker_that_cannot_start_says_why_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(StartFailed, match=r"num\.partitions"), Broker({"num.partitions": "many"}):
         pass
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_failing_block_shows_the_brokers_log() -> None:
@@ -181,6 +186,17 @@ def test_the_admin_url_answers(kq_broker: Broker) -> None:
     assert kq_broker.admin is not None
     with urllib.request.urlopen(f"{kq_broker.admin}/metrics", timeout=10) as answer:
         assert b"# HELP" in answer.read()
+
+
+def test_nothing_is_left_open(recwarn: pytest.WarningsRecorder) -> None:
+    """Projects that take warnings for errors use it too."""
+    with Broker() as broker:
+        broker.create_topic("t")
+        broker.restart()
+        broker.kill()
+    del broker
+    gc.collect()
+    assert [str(warning.message) for warning in recwarn] == []
 
 
 def test_a_deep_temporary_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
