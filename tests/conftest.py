@@ -1,4 +1,4 @@
-"""What every test shares: the order (quick ones first), the markers, and loud words about tools that are missing."""
+"""What every test shares: the order (quick ones first), the markers, and loud words about what was not tested."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
-from tests.support import missing, peers
+from tests.support import peers
 from tests.support.peers import Kafka
 
 INTEROP = "tests/interop/"
@@ -56,17 +56,16 @@ def marked(item: pytest.Item, marker: str) -> bool:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """One line a missing tool, with the way to get it: a skip must not look like a pass."""
+    """One line a reason, for a missing tool the way to get it: a skip must not look like a pass."""
     reasons = Counter(
         str(report.longrepr[2]).removeprefix("Skipped: ")
         for report in terminalreporter.getreports("skipped")
         if isinstance(report.longrepr, tuple)
     )
-    lines = [f"{count:4d} tests: {reason}" for reason, count in reasons.items() if missing.MARK in reason]
-    if lines:
+    if reasons:
         terminalreporter.section("NOT TESTED HERE", yellow=True, bold=True)
-        for line in lines:
-            terminalreporter.write_line(line, yellow=True)
+    for reason, count in reasons.items():
+        terminalreporter.write_line(f"{count:4d} tests: {reason}", yellow=True)
 
 
 @pytest.fixture(scope="session")

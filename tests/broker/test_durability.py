@@ -24,6 +24,8 @@ from kq.wire.apis.produce import PRODUCE
 from kq.wire.apis.topics import CREATE_TOPICS, DELETE_TOPICS
 from tests.support import topics
 from tests.support.missing import need_command
+from tests.support.patience import until
+from tests.support.status import status
 from tests.support.wire import Wire
 
 MB = 1 << 20
@@ -159,14 +161,19 @@ def test_fsync_before_ack_syncs_before_the_answer(tmp_path: Path) -> None:
         topics.create(broker.bootstrap, "t")
         trace = tmp_path / "trace"
         calls = "trace=pwrite64,fdatasync,fsync,sendmsg,sendto"
-        tracer = subprocess.Popen(["strace", "-f", "-p", str(broker.pid), "-s", "200", "-e", calls, "-o", str(trace)])
+        tracer = subprocess.Popen(
+            ["strace", "-f", "-p", str(broker.pid), "-s", "200", "-e", calls, "-o", str(trace)],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         try:
-            time.sleep(0.5)
+            assert tracer.stderr is not None
+            assert "attached" in tracer.stderr.readline()
             with Wire(broker.bootstrap) as wire:
                 assert produce(wire, "t", b"needle").error_code == Err.NONE
         finally:
             tracer.terminate()
-            tracer.wait()
+            tracer.communicate()
         lines = trace.read_text().splitlines()
     written = next(i for i, line in enumerate(lines) if "pwrite64" in line and "needle" in line)
     answered = next(i for i, line in enumerate(lines) if i > written and ("sendmsg(" in line or "sendto(" in line))
@@ -177,7 +184,7 @@ def _is_root_on_linux() -> bool:
     return sys.platform == "linux" and os.geteuid() == 0
 
 
-@pytest.mark.skipif(not _is_root_on_linux(), reason="NOT TESTED HERE: mounting a small file system needs root on Linux")
+@pytest.mark.skipif(not _is_root_on_linux(), reason="mounting a small file system needs root on Linux")
 def test_a_full_disk_is_told_and_forgotten_when_there_is_space(tmp_path: Path) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "kq-test", str(tmp_path)], check=True)
     try:
@@ -210,14 +217,13 @@ def test_status_counts_what_happened() -> None:
         with Wire(broker.bootstrap) as wire:
             for _ in range(3):
                 produce(wire, "t", b"one", b"two")
-            with urllib.request.urlopen(f"{broker.admin}/v1/status") as page:
-                status = json.load(page)
+            told = status(broker)
             with urllib.request.urlopen(f"{broker.admin}/metrics") as page:
                 metrics = page.read().decode()
-        (topic,) = status["topics"]
+        (topic,) = told["topics"]
         assert [p["log_end_offset"] for p in topic["partitions"]] == [6, 0]
         assert topic["partitions"][0]["segments"][0]["base_offset"] == 0
-        assert status["requests"]["Produce"]["count"] == 3
+        assert told["requests"]["Produce"]["count"] == 3
         assert 'kq_request_seconds_count{api="Produce"} 3.0' in metrics
         assert 'kq_log_end_offset{partition="0",topic="t"} 6.0' in metrics
 
@@ -230,11 +236,12 @@ def test_a_broker_of_tests_ends_with_its_starter(tmp_path: Path) -> None:
     )
     starter = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
     pid = int(starter.stdout)
-    deadline = time.monotonic() + 15
-    while time.monotonic() < deadline:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.05)
-    pytest.fail("the broker outlived the test run that started it")
+    until(lambda: has_ended(pid), "the broker has ended with the test run that started it")
+
+
+def has_ended(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import random
 import socket
 import struct
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
 
 import pytest
 
@@ -22,6 +19,8 @@ from kq.wire.apis.metadata import METADATA
 from kq.wire.apis.produce import PRODUCE
 from kq.wire.frame import request_parts
 from tests.support.footprint import resident_bytes
+from tests.support.patience import until
+from tests.support.status import status
 from tests.support.wire import Closed, Wire
 
 MB = 1 << 20
@@ -39,14 +38,20 @@ def _everybody_else_is_served(broker: Broker) -> Iterator[None]:
     assert is_served(broker)
 
 
-def status(broker: Broker) -> Any:
-    with urllib.request.urlopen(f"{broker.admin}/v1/status") as page:
-        return json.load(page)
-
-
 def connect(broker: Broker) -> socket.socket:
     host, port = broker.bootstrap.rsplit(":", 1)
     return socket.create_connection((host, int(port)), 5)
+
+
+def is_hung_up(connection: socket.socket) -> bool:
+    """By the broker, on a client who has sent nothing."""
+    connection.setblocking(False)
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
 
 
 def test_announced_sizes_cost_nothing(broker: Broker) -> None:
@@ -56,7 +61,7 @@ def test_announced_sizes_cost_nothing(broker: Broker) -> None:
     attackers = [connect(broker) for _ in range(50)]
     for attacker in attackers:
         attacker.sendall(struct.pack(">i", 90 * 1000 * 1000) + bytes(1024))
-    time.sleep(0.3)
+    until(lambda: status(broker)["request_bytes_in_flight"] >= 50 * 1000, "all that they sent has arrived")
     assert is_served(broker)
     assert resident_bytes(broker.pid) - before < 4 * MB
     for attacker in attackers:
@@ -133,7 +138,7 @@ def test_who_does_not_read_does_not_fill_the_broker(broker: Broker, make_topic: 
     for wire in lazy:
         for _ in range(50):
             wire.send(FETCH, 12, request)
-    time.sleep(0.5)
+    until(lambda: status(broker)["requests"]["Fetch"]["count"] >= len(lazy), "each has been answered once")
     assert is_served(broker)
     assert resident_bytes(broker.pid) - before < 16 * MB
     for wire in lazy:
@@ -172,11 +177,11 @@ def test_large_requests_share_a_budget_and_the_stalled_ones_go() -> None:
 def test_connections_that_never_speak_give_way() -> None:
     with Broker({"max.connections": "20"}) as broker:
         silent = [connect(broker) for _ in range(40)]
-        time.sleep(0.2)
+        until(lambda: is_hung_up(silent[19]), "the first twenty have given way")
         with Wire(broker.bootstrap) as wire:
             assert wire.call(METADATA, 12, METADATA.Request(topics=[])).brokers
             more = [connect(broker) for _ in range(40)]
-            time.sleep(0.2)
+            until(lambda: is_hung_up(more[20]), "all but the last nineteen have given way")
             assert wire.call(METADATA, 12, METADATA.Request(topics=[])).brokers, "whoever speaks stays"
         for one in silent + more:
             one.close()
@@ -194,13 +199,10 @@ def test_a_client_that_hangs_up_in_mid_fetch_is_forgotten(broker: Broker, make_t
     request = FETCH.Request(
         max_wait_ms=60_000, min_bytes=1, topics=[FETCH.Request.Topic(name=topic, partitions=[wanted])]
     )
-    for _ in range(20):
-        with Wire(broker.bootstrap) as wire:
-            wire.send(FETCH, 12, request)
-            time.sleep(0.01)
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        if status(broker)["fetches_waiting"] == 0:
-            return
-        time.sleep(0.05)
-    pytest.fail("fetches of clients that are gone still wait")
+    wires = [Wire(broker.bootstrap) for _ in range(20)]
+    for wire in wires:
+        wire.send(FETCH, 12, request)
+    until(lambda: status(broker)["fetches_waiting"] == 20, "all of them wait")
+    for wire in wires:
+        wire.socket.close()
+    until(lambda: status(broker)["fetches_waiting"] == 0, "fetches of clients that are gone are forgotten", 5)

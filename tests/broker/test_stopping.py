@@ -3,8 +3,12 @@ topic is whole, and nobody who waits holds it up."""
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +22,7 @@ from kq.wire.apis.produce import PRODUCE
 from kq.wire.apis.topics import CREATE_TOPICS, DELETE_TOPICS
 from tests.support import topics
 from tests.support.patience import until
+from tests.support.status import status
 from tests.support.wire import Closed, Wire
 
 
@@ -86,6 +91,7 @@ def test_parked_fetches_do_not_hold_up_the_stop() -> None:
         waiting = [Wire(broker.bootstrap) for _ in range(10)]
         for wire in waiting:
             wire.send(FETCH, 12, fetch_request("t", 0, wait_ms=2**31 - 1))
+        until(lambda: status(broker)["fetches_waiting"] == 10, "all of them are parked")
         broker.stop()
         assert (broker.data_dir / ".kafka_cleanshutdown").exists()
         assert all(wire.is_closed() for wire in waiting)
@@ -97,7 +103,7 @@ def test_a_topic_is_created_wholly_or_not_at_all(end: str) -> None:
         wire = Wire(broker.bootstrap)
         topic = CREATE_TOPICS.Request.Topic(name="large", num_partitions=300, replication_factor=1)
         wire.send(CREATE_TOPICS, 7, CREATE_TOPICS.Request(topics=[topic]))
-        time.sleep(0.02)
+        time.sleep(0.02)  # in the midst of it, more often than not; whatever moment it is must do
         wire.socket.close()
         if end != "hang up":
             getattr(broker, end)()
@@ -118,7 +124,7 @@ def test_a_fetch_parked_on_a_topic_that_is_deleted_and_made_again_learns_it_at_o
             for value in (b"old 0", b"old 1"):
                 other.call(PRODUCE, 9, produce_request("t", value))
             reader.send(FETCH, 11, fetch_request("t", 2, wait_ms=60_000))
-            time.sleep(0.1)
+            until(lambda: status(broker)["fetches_waiting"] == 1, "it is parked")
             other.call(DELETE_TOPICS, 5, DELETE_TOPICS.Request(topic_names=["t"]))
             assert created(other, "t", 1) == Err.NONE
             (partition,) = reader.receive().topics[0].partitions
@@ -140,3 +146,52 @@ def test_with_fsync_before_ack_a_restart_after_a_kill_shows_all_that_was_shown()
             answer = wire.call(FETCH, 11, fetch_request("t", 0, wait_ms=0)).topics[0].partitions[0]
             assert answer.high_watermark == 5
             assert len(answer.records) > 0
+
+
+START_THAT_RECOVERS_ONE_LOG_AND_NO_OTHER = """
+import sys, time
+from kq.broker.__main__ import main
+from kq.engine.store import LogStore
+
+open_log, opened = LogStore._open_log, []
+
+def open_first(self, *arguments, **more):
+    if opened:
+        print("one is open", flush=True)
+        time.sleep(600)
+    opened.append(open_log(self, *arguments, **more))
+    return opened[0]
+
+LogStore._open_log = open_first
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_during_recovery_ends_the_start_at_once_and_harms_nothing(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    with Broker(data_dir=tmp_path) as broker:
+        broker.create_topic("t", partitions=3)
+        stored = [record for index in range(3) for record in broker.produce("t", "a", "b", partition=index)]
+        broker.kill()
+    for file in tmp_path.glob("t-*/*.log"):
+        with file.open("ab") as log:
+            log.write(b"half a batch")
+    arguments = ["--data-dir", str(tmp_path), "--listen", "127.0.0.1:0", "-s", "num.recovery.threads.per.data.dir=1"]
+    start = subprocess.Popen(
+        [sys.executable, "-c", START_THAT_RECOVERS_ONE_LOG_AND_NO_OTHER, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert start.stdout is not None
+    assert start.stdout.readline() == "one is open\n"
+    start.send_signal(number)
+    _, told = start.communicate(timeout=20)
+    assert start.returncode == 130
+    assert "stopped before the port answered" in told
+    assert not (tmp_path / ".kafka_cleanshutdown").exists(), "the next start must recover"
+    with Broker(data_dir=tmp_path) as broker:
+        assert broker.records("t") == stored
+        assert [record.offset for record in broker.produce("t", "c", partition=0)] == [2]

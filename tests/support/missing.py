@@ -8,11 +8,9 @@ from typing import NoReturn
 
 import pytest
 
-MARK = "is missing:"  # conftest looks for it in skip reasons
-
 
 def give_up(what: str, remedy: str) -> NoReturn:
-    reason = f"{what} {MARK} {remedy}"
+    reason = f"{what} is missing: {remedy}"
     if os.environ.get("CI", "").lower() in {"1", "true"}:
         pytest.fail(f"{reason} (CI=true: nothing may be missing)", pytrace=False)
     pytest.skip(reason)
