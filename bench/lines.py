@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from bench.drivers import TIMEOUT_S, Failed, Figures
 from bench.stats import Bar
@@ -85,16 +86,13 @@ def measure(client: LineClient, bootstrap: str, text: Path, count: int, room: Pa
     return {"produce_lines_s": count / produce_s, "consume_lines_s": count / consume_s}
 
 
-def _timed(command: list[str], **streams: object) -> float:
+def _timed(
+    command: list[str], *, stdin: BinaryIO | int = subprocess.DEVNULL, stdout: BinaryIO | int = subprocess.DEVNULL
+) -> float:
     environment = {**os.environ, "KAFKA_HEAP": "512m"}
     started = time.perf_counter()
-    done = subprocess.run(  # type: ignore[call-overload]
-        command,
-        stderr=subprocess.PIPE,
-        env=environment,
-        timeout=TIMEOUT_S,
-        check=False,
-        **{"stdin": subprocess.DEVNULL, **streams},
+    done = subprocess.run(
+        command, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, env=environment, timeout=TIMEOUT_S, check=False
     )
     took = time.perf_counter() - started
     if done.returncode:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bench.drivers import Failed, Figures
@@ -44,15 +44,13 @@ def run(row: Row, subjects: Sequence[Subject], pairs: int, warm_ups: int) -> Res
     return result
 
 
-def _patiently(measure: object, subject: Subject) -> Figures:
+def _patiently(measure: Callable[[], Figures], subject: Subject) -> Figures:
     """A load that was not carried in full is told and tried once more; twice is the end of the bench."""
-    assert callable(measure)
     try:
-        figures: Figures = measure()
+        return measure()
     except Failed as error:
         print(f"  {subject.name}: {error}; once more", file=sys.stderr)
-        figures = measure()
-    return figures
+        return measure()
 
 
 def _tell(result: Result, took_s: float) -> None:

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -99,9 +100,9 @@ def _peers(*arguments: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def _await_port(port: int, alive: object, what: str) -> None:
+def _await_port(port: int, is_alive: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + 60
-    while callable(alive) and alive():
+    while is_alive():
         try:
             socket.create_connection(("127.0.0.1", port), 0.2).close()
             return
