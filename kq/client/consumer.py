@@ -41,6 +41,8 @@ class Consumer:
 
     def __init__(self, cluster: Cluster, settings: ClientSettings | None = None) -> None:
         self._readers: dict[TopicPartition, Reader] = {}
+        # Those that are not finished, and some that are: only `seek` makes a finished reader go on, and puts it back.
+        self._unfinished: list[Reader] = []
         self._news = asyncio.Event()
         settings = settings or cluster.settings
         self._isolation_level = settings.isolation_level
@@ -64,13 +66,19 @@ class Consumer:
         """Reads these partitions from these offsets, or from EARLIEST or LATEST, and no others.
 
         At its offset in `stops` a partition ends: the record there is not read. Nothing of an earlier assignment stays.
+        KafkaError(INVALID_REQUEST) for what is no offset; the earlier assignment then stays as it was.
         """
+        stops = stops or {}
+        readers = {
+            (topic, partition): Reader(topic, partition, _place(place), _stop(stops.get((topic, partition))))
+            for (topic, partition), place in places.items()
+        }
         for reader in self._readers.values():
             reader.turn += 1  # whatever is under way for it is nobody's any more
+        self._fetcher.touch(*self._readers.values())
         self._readers.clear()
-        stops = stops or {}
-        for (topic, partition), place in places.items():
-            self._readers[topic, partition] = Reader(topic, partition, _checked(place), stops.get((topic, partition)))
+        self._readers.update(readers)
+        self._unfinished = list(readers.values())
         self._wake()
 
     @property
@@ -79,7 +87,10 @@ class Consumer:
 
     def seek(self, partition: TopicPartition, place: int) -> None:
         """The next record is the one at this offset; also after an error of the partition."""
-        self._reader(partition).move(_checked(place))
+        reader = self._reader(partition)
+        reader.move(_place(place))
+        self._unfinished.append(reader)
+        self._fetcher.touch(reader)
         self._wake()
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
@@ -88,8 +99,9 @@ class Consumer:
             reader = self._reader(partition)
             if not reader.paused:
                 reader.paused = True
-                if reader.position is not None:
+                if reader.position is not None and reader.stopped is None:
                     reader.move(reader.position)
+                self._fetcher.touch(reader)
 
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
         for partition in partitions:
@@ -118,7 +130,9 @@ class Consumer:
     @property
     def finished(self) -> bool:
         """Every partition has reached its stop, or has ended in an error."""
-        return all(reader.finished for reader in self._readers.values())
+        while self._unfinished and self._unfinished[-1].finished:
+            self._unfinished.pop()
+        return not self._unfinished
 
     @property
     def trouble(self) -> KafkaError | None:
@@ -161,7 +175,13 @@ class Consumer:
         return reader
 
 
-def _checked(place: int) -> int:
+def _place(place: int) -> int:
     if place >= 0 or place in {EARLIEST, LATEST}:
         return place
     raise KafkaError(Err.INVALID_REQUEST, f"{place} is not an offset, nor EARLIEST or LATEST")
+
+
+def _stop(stop: int | None) -> int | None:
+    if stop is None or stop >= 0:
+        return stop
+    raise KafkaError(Err.INVALID_REQUEST, f"{stop} is not an offset to stop at")

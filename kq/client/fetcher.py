@@ -6,7 +6,10 @@ Rules
 - What was fetched for a partition that has been moved or paused since is dropped, never handed out.
 - Errors that pass are retried without end, with pauses; `trouble` is the last one. Others end the reading of their
   partition and are handed out once.
-- Whatever the loops cannot settle themselves (leaders, places to look up, positions to check) they leave to `keep`.
+- Whatever the loops cannot settle themselves (leaders, places to look up, positions to check) they leave to the
+  housekeeper.
+- An answer costs what came with it: only the readers it moved are looked at again. All of them are looked at when the
+  housekeeper says so (`run`) or metadata has changed, both of which are rare.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from kq.client.admin.types import EARLIEST, LATEST, TopicPartition
@@ -23,11 +27,12 @@ from kq.client.errands import Errands
 from kq.client.errors import RequestTimedOut, Unreachable, is_retriable
 from kq.client.exchange import FETCH_BY_ID_SINCE, FetchAnswer, PartitionAnswer, ask_fetch, read_batches
 from kq.client.fetched import Fetched
-from kq.client.metadata import NO_ID
+from kq.client.metadata import ClusterMetadata
 from kq.client.outcomes import MOVED
 from kq.client.reading import Reader
-from kq.client.sessions import FetchSession, Place, Reading
+from kq.client.sessions import Place
 from kq.client.settings import ClientSettings
+from kq.client.watch import Watch
 from kq.errors import Err, KafkaError
 from kq.record.faults import CorruptRecord
 from kq.wire.apis.fetch import FETCH
@@ -35,6 +40,7 @@ from kq.wire.apis.fetch import FETCH
 __all__ = ["Fetcher"]
 
 PREFETCH = 2
+NOBODY = -1  # no node: what is handed over came from none, or a reader is read from none
 RESETS = {"earliest": EARLIEST, "latest": LATEST}
 SESSION_LOST = {
     Err.FETCH_SESSION_ID_NOT_FOUND,
@@ -42,14 +48,6 @@ SESSION_LOST = {
     Err.FETCH_SESSION_TOPIC_ID_ERROR,
     Err.INCONSISTENT_TOPIC_ID,
 }
-
-
-class _Asked(NamedTuple):
-    """A partition as it was when a request about it left."""
-
-    reader: Reader
-    turn: int
-    place: int
 
 
 class _Portion(NamedTuple):
@@ -60,7 +58,7 @@ class _Portion(NamedTuple):
 
 
 class Fetcher:
-    """`news` is called when something can be taken; `housekeeping` when only `keep` can go on."""
+    """`news` is called when something can be taken; `housekeeping` when only the housekeeper can go on."""
 
     def __init__(
         self,
@@ -79,7 +77,10 @@ class Fetcher:
         self._loop = asyncio.get_running_loop()
         self._lane = ("consumer", id(self))
         self._errands = errands
-        self._sessions: dict[int, FetchSession] = {}
+        self._watches: dict[int, Watch] = {}  # by node
+        self._node_of: dict[Reader, int] = {}  # in whose watch each reader is; others are not read at the moment
+        self._touched: set[Reader] = set()  # to be looked at before the next request
+        self._metadata: ClusterMetadata | None = None  # as of the last look at all readers
         self._portions: deque[_Portion] = deque()
         self._untaken: dict[int, int] = {}  # portions, by node
         self._taken = asyncio.Event()
@@ -87,10 +88,16 @@ class Fetcher:
         self.fatal: KafkaError | None = None  # nothing can be read any more
         self.stale = False  # metadata proved wrong
 
-    def run(self, now_s: float) -> None:
-        """Starts a loop for each broker that has something to read and none yet."""
-        for node in {self._node(reader) for reader in self._readers.values() if self._readable(reader, now_s)}:
-            self._errands.once(node, lambda node=node: self._read_from(node))  # type: ignore[misc]
+    def run(self) -> None:
+        """Looks at all readers, and starts a loop for each broker that has something to read and none yet."""
+        self._look_at_all()
+        for node, watch in self._watches.items():
+            if watch:
+                self._errands.once(node, partial(self._read_from, node, watch))
+
+    def touch(self, *readers: Reader) -> None:
+        """These were moved, paused or resumed: they are looked at before anything more is asked about them."""
+        self._touched.update(readers)
 
     def take(self) -> list[Fetched]:
         """Everything that has come for readers that still want it, in the order it came."""
@@ -109,9 +116,10 @@ class Fetcher:
     def complain(self, reader: Reader, error: KafkaError) -> None:
         """Reading this partition ends; the caller is told once."""
         reader.stopped = error
+        self.touch(reader)
         place = max(reader.place, 0)
         item = Fetched(reader.topic, reader.partition, place, place, error=error)
-        self._hand_over(-1, [(reader, reader.turn, item)])
+        self._hand_over(NOBODY, [(reader, reader.turn, item)])
 
     def crashed(self, error: KafkaError) -> None:
         """Nothing comes any more; the next fetch raises this."""
@@ -123,10 +131,9 @@ class Fetcher:
 
     # -- one broker -------------------------------------------------------------------------------------------------
 
-    async def _read_from(self, node: int) -> None:
+    async def _read_from(self, node: int, watch: Watch) -> None:
         """Fetches as long as there is something to read from this broker."""
-        session = self._sessions.setdefault(node, FetchSession())
-        while wanted := self._wanted(node):
+        while self._anything(watch):
             if self._untaken.get(node, 0) >= PREFETCH:
                 self._taken.clear()
                 await self._taken.wait()
@@ -136,69 +143,56 @@ class Fetcher:
                 if connection is None:
                     await self._cluster.connection(node, self._lane)
                     continue  # meanwhile much may have changed
-                answer, asked = await self._fetch(connection, session, wanted)
+                answer = await self._fetch(connection, watch)
             except KafkaError as error:
-                session.reset()
-                self.failed(wanted, error)
+                watch.session.reset()
+                self.failed(watch.readers, error)
                 return
             if answer.error in SESSION_LOST:
-                session.reset()
+                watch.session.reset()
                 self.stale = self.stale or answer.error == Err.INCONSISTENT_TOPIC_ID
                 if self.stale:
-                    self._pause(wanted)
+                    self._pause(watch.readers)
                     return
                 continue
             if answer.error:
-                session.reset()
-                self.failed(wanted, KafkaError(answer.error))
+                watch.session.reset()
+                self.failed(watch.readers, KafkaError(answer.error))
                 return
-            session.answered(answer.session_id)
+            watch.session.answered(answer.session_id)
             self.trouble = None
-            if self._digest(node, answer, asked) or len(self._wanted(node)) < len(wanted):
+            if self._digest(node, watch, answer):
                 self._housekeeping()
 
-    async def _fetch(
-        self, connection: Connection, session: FetchSession, wanted: list[Reader]
-    ) -> tuple[FetchAnswer, dict[tuple[str | bytes, int], _Asked]]:
+    async def _fetch(self, connection: Connection, watch: Watch) -> FetchAnswer:
         version = connection.version(FETCH)
-        topics = self._cluster.known.topics
-        if any(topics[reader.topic].id == NO_ID for reader in wanted):
+        if not watch.by_id:
             version = min(version, FETCH_BY_ID_SINCE - 1)
-        places: dict[Reading, Place] = {}
-        asked: dict[tuple[str | bytes, int], _Asked] = {}
-        for reader in wanted:
-            topic = topics[reader.topic]
-            reader.topic_id = topic.id
-            epoch = topic.partitions[reader.partition].leader_epoch
-            if reader.epoch_read < 0:
-                reader.epoch_checked = epoch  # nothing was read yet that could have been cut off
-            place = Place(reader.place, epoch, self._settings.max_partition_fetch_bytes)
-            places[(topic.name, topic.id), reader.partition] = place
-            key = topic.id if version >= FETCH_BY_ID_SINCE else topic.name
-            asked[key, reader.partition] = _Asked(reader, reader.turn, reader.place)
-        return await ask_fetch(connection, self._settings, session.plan(places), version), asked
+        return await ask_fetch(connection, self._settings, watch.plan(), version)
 
-    def _digest(self, node: int, answer: FetchAnswer, asked: dict[tuple[str | bytes, int], _Asked]) -> bool:
+    def _digest(self, node: int, watch: Watch, answer: FetchAnswer) -> bool:
         """Hands over what came; whether the housekeeper is needed."""
         items: list[tuple[Reader, int, Fetched]] = []
         needed = False
         for key, partition in answer.partitions.items():
-            question = asked.get(key)
-            if question is None or question.reader.turn != question.turn:
+            question = watch.question(*key)
+            if question is None or not question.stands:
                 continue
             reader = question.reader
             if partition.error:
                 self._partition_failed(node, reader, partition, answer)
+                self.touch(reader)
                 needed = True
                 continue
             reader.watermarks = partition.watermarks
             if partition.near_node >= 0:
                 reader.near_node = partition.near_node
                 reader.near_until_s = self._loop.time() + self._settings.metadata_max_age_ms / 1000
+                self.touch(reader)
                 needed = True
             elif len(partition.records):
                 items += self._accept(reader, partition)
-                needed = needed or reader.exhausted
+                self.touch(reader)
         if items:
             self._hand_over(node, items)
         return needed
@@ -225,9 +219,40 @@ class Fetcher:
 
     # -- what can be read -------------------------------------------------------------------------------------------
 
-    def _wanted(self, node: int) -> list[Reader]:
+    def _anything(self, watch: Watch) -> bool:
+        """Whether this broker is to be asked now, with its watch brought up to date."""
+        if self._metadata is not self._cluster.known:
+            self._look_at_all()
+            self._housekeeping()  # a new leader may want a position checked, a new topic a place looked up
+        else:
+            self._look_at(self._touched)
+        return bool(watch)
+
+    def _look_at_all(self) -> None:
+        self._metadata = self._cluster.known
+        self._look_at({*self._node_of, *self._readers.values()})
+
+    def _look_at(self, readers: set[Reader]) -> None:
+        """Each of these goes into the watch of the broker it can be read from now, and out of any other."""
         now_s = self._loop.time()
-        return [r for r in self._readers.values() if self._readable(r, now_s) and self._node(r) == node]
+        for reader in readers:
+            assigned = self._readers.get((reader.topic, reader.partition)) is reader
+            node = self._node(reader) if assigned and self._readable(reader, now_s) else NOBODY
+            before = self._node_of.pop(reader, NOBODY)
+            if before not in {NOBODY, node}:
+                self._watches[before].remove(reader)
+            if node != NOBODY:
+                self._node_of[reader] = node
+                self._put(self._watches.setdefault(node, Watch()), reader)
+        self._touched.clear()
+
+    def _put(self, watch: Watch, reader: Reader) -> None:
+        topic = self._cluster.known.topics[reader.topic]
+        epoch = topic.partitions[reader.partition].leader_epoch
+        reader.topic_id = topic.id
+        if reader.epoch_read < 0:
+            reader.epoch_checked = epoch  # nothing was read yet that could have been cut off
+        watch.put(reader, topic, Place(reader.place, epoch, self._settings.max_partition_fetch_bytes))
 
     def _readable(self, reader: Reader, now_s: float) -> bool:
         if reader.unresolved or not reader.active(now_s):
@@ -259,7 +284,8 @@ class Fetcher:
         until_s = self._loop.time() + self._settings.retry_backoff_ms / 1000
         for reader in readers:
             reader.retry_at_s = until_s
-            reader.near_node = -1
+            reader.near_node = NOBODY
+            self.touch(reader)
 
     def _partition_failed(self, node: int, reader: Reader, answer: PartitionAnswer, whole: FetchAnswer) -> None:
         error = answer.error
@@ -276,7 +302,10 @@ class Fetcher:
 
     def _out_of_range(self, node: int, reader: Reader) -> None:
         if node != self._cluster.known.leader(reader.topic, reader.partition):
-            reader.near_node = -1  # a follower may be behind: the leader decides
+            reader.near_node = NOBODY  # a follower may be behind: the leader decides
+            return
+        if reader.position != reader.place:
+            self._pause([reader])  # what was read ahead is good: moving the reader now would drop it
             return
         reset = RESETS.get(self._settings.auto_offset_reset)
         if reset is None:

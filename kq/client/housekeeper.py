@@ -49,7 +49,7 @@ class Housekeeper:
                 await self._keep()
             except KafkaError as error:
                 self._fetcher.failed(self._active(), error)
-            self._fetcher.run(self._loop.time())
+            self._fetcher.run()
             try:
                 async with asyncio.timeout(self._pause_s()):
                     await self._wake.wait()
@@ -159,4 +159,5 @@ class Housekeeper:
             self._fetcher.complain(reader, KafkaError(Err.OFFSET_OUT_OF_RANGE, sentence))
         else:
             self._fetcher.trouble = KafkaError(Err.OFFSET_OUT_OF_RANGE, sentence)
-            reader.move(end_offset)
+            # Of what was read ahead and not handed out yet, the part before the cut is read again.
+            reader.move(end_offset if reader.position is None else min(end_offset, reader.position))

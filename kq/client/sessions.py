@@ -7,17 +7,18 @@ Pure. Rules, as Kafka's `FetchSessionHandler` has them:
   size changed, and those to forget. The session's partitions are exactly what the last request said.
 - When the broker does not know the session or its epoch (70, 71), or topics changed their ids (106, 103), the next
   request is full.
+
+Unlike there, nothing is compared: `want` and `drop` say what changes, so an incremental request costs as much as has
+changed since the last one, however many partitions the session has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
-__all__ = ["FetchPlan", "FetchSession", "Place"]
+__all__ = ["FetchPlan", "FetchSession", "Place", "Reading"]
 
 FULL = 0
-SESSIONLESS = -1
 MAX_EPOCH = 2**31 - 1
 
 TopicKey = tuple[str, bytes]  # name and id: a topic made anew is another one
@@ -45,17 +46,37 @@ class FetchSession:
     def __init__(self) -> None:
         self._id = 0
         self._epoch = FULL
-        self._known: dict[Reading, Place] = {}
+        self._wanted: dict[Reading, Place] = {}
+        self._told: set[Reading] = set()  # what the broker knows of; says nothing while a full request is due
+        self._changed: dict[Reading, None] = {}  # wanted, and the broker does not know (all of) it
+        self._unwanted: dict[Reading, None] = {}  # told, and not wanted any more
 
-    def plan(self, wanted: Mapping[Reading, Place]) -> FetchPlan:
-        """The next request, after which the broker knows `wanted`."""
+    def want(self, reading: Reading, place: Place) -> None:
+        """From the next request on the broker is to read this partition from here."""
+        if self._wanted.get(reading) != place:
+            self._wanted[reading] = place
+            self._changed[reading] = None
+            self._unwanted.pop(reading, None)
+
+    def drop(self, reading: Reading) -> None:
+        """From the next request on the broker is not to read this partition."""
+        if self._wanted.pop(reading, None) is not None:
+            self._changed.pop(reading, None)
+            if reading in self._told:
+                self._unwanted[reading] = None
+
+    def plan(self) -> FetchPlan:
+        """The next request, after which the broker knows exactly what is wanted."""
         if self._epoch == FULL:
-            plan = FetchPlan(0, FULL, dict(wanted), [])
+            plan = FetchPlan(0, FULL, dict(self._wanted), [])
+            self._told = set(self._wanted)
         else:
-            changed = {reading: place for reading, place in wanted.items() if self._known.get(reading) != place}
-            gone = [reading for reading in self._known if reading not in wanted]
-            plan = FetchPlan(self._id, self._epoch, changed, gone)
-        self._known = dict(wanted)
+            changed = {reading: self._wanted[reading] for reading in self._changed}
+            plan = FetchPlan(self._id, self._epoch, changed, list(self._unwanted))
+            self._told.update(changed)
+            self._told.difference_update(self._unwanted)
+        self._changed.clear()
+        self._unwanted.clear()
         return plan
 
     def answered(self, session_id: int) -> None:
@@ -70,4 +91,3 @@ class FetchSession:
     def reset(self) -> None:
         """The next request is a full one."""
         self._id, self._epoch = 0, FULL
-        self._known = {}

@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from kq.client import Consumer, Err, connect
+from kq.client import Consumer, Err, KafkaError, connect
+from kq.client.fetcher import Fetcher
+from kq.client.reading import Reader
 from kq.record.batch import Record, encode_batch
 from kq.wire.apis.fetch import FETCH
 from kq.wire.apis.metadata import METADATA
 from kq.wire.apis.offsets import LIST_OFFSETS, OFFSET_FOR_LEADER_EPOCH
 from tests.client.model import ModelBroker
-from tests.client.support import asynchronous, settings
+from tests.client.support import asynchronous, settings, until
 
 
 def batch(offset: int, values: list[bytes], epoch: int) -> bytes:
@@ -231,6 +233,124 @@ async def test_a_leader_that_lost_records_is_an_error_where_nothing_is_told() ->
         (fetched,) = await consumer.fetch()
         assert fetched.error is not None
         assert "t:0 was cut back to 6: records up to 10 had been read and are gone" in str(fetched.error)
+
+
+async def read_ahead(consumer: Consumer, leader: Leader) -> None:
+    """Of the six records there are, three are handed out and three are read ahead."""
+    del leader.log[6:]
+    consumer.assign({("t", 0): 0})
+    (first,) = await consumer.fetch()
+    assert first.values() == numbers(0, 3)
+
+    async def done() -> bool:
+        return consumer._readers["t", 0].place == 6
+
+    await until(done, "the rest is read ahead")
+
+
+@asynchronous
+async def test_what_was_read_ahead_and_not_cut_off_is_not_lost() -> None:
+    async with reading() as (consumer, leader, _):
+        await read_ahead(consumer, leader)
+        leader.log = leader.log[:5] + [(1, b"new-%d" % number) for number in range(5, 8)]
+        leader.epoch = 1
+
+        async def moved() -> bool:
+            return consumer._readers["t", 0].epoch_checked == 1
+
+        await until(moved, "the new leader is asked")
+        got: list[bytes | None] = []
+        while len(got) < 5:
+            got += [value for fetched in await consumer.fetch() for value in fetched.values()]
+        assert got == [b"3", b"4", b"new-5", b"new-6", b"new-7"]
+
+
+@asynchronous
+async def test_what_was_read_ahead_is_not_lost_when_the_place_behind_it_is_gone() -> None:
+    async with reading(auto_offset_reset="latest") as (consumer, leader, _):
+        await read_ahead(consumer, leader)
+        leader.refusals = [Err.OFFSET_OUT_OF_RANGE]
+
+        async def refused() -> bool:
+            return not leader.refusals
+
+        await until(refused, "the place is refused")
+        (fetched,) = await consumer.fetch()
+        assert fetched.values() == numbers(3, 6)
+
+
+@asynchronous
+async def test_a_leader_that_the_cluster_does_not_know_yet_is_waited_for() -> None:
+    async with reading() as (consumer, _, broker):
+        original = broker.handlers[METADATA.key]
+        asked = 0
+
+        def metadata(version: int, body: Any) -> Any:
+            nonlocal asked
+            asked += 1
+            answer = original(version, body)
+            for topic in answer.topics if asked < 6 else ():
+                topic.partitions[0].leader_id = 2
+            return answer
+
+        broker.handlers[METADATA.key] = metadata
+        consumer.assign({("t", 0): 0}, {("t", 0): 10})
+        assert await read(consumer) == numbers(0, 10)
+
+
+@asynchronous
+async def test_pause_and_resume_do_not_forget_an_error() -> None:
+    async with reading() as (consumer, leader, _):
+        leader.refusals = [Err.TOPIC_AUTHORIZATION_FAILED]
+        consumer.assign({("t", 0): 0})
+        (fetched,) = await consumer.fetch()
+        assert fetched.error is not None
+        consumer.pause([("t", 0)])
+        consumer.resume([("t", 0)])
+        assert consumer.finished
+
+
+@asynchronous
+async def test_what_is_no_offset_to_stop_at_is_refused() -> None:
+    async with reading() as (consumer, _, _):
+        consumer.assign({("t", 0): 0})
+        with pytest.raises(KafkaError, match="-1 is not an offset to stop at"):
+            consumer.assign({("t", 0): 5}, {("t", 0): -1})
+        assert consumer.position(("t", 0)) == 0
+
+
+@asynchronous
+async def test_an_answer_costs_what_came_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many partitions are read: one record comes at a time, in one of 500 partitions."""
+    count = 500
+    looked = 0
+    original = Fetcher._readable
+
+    def counting(self: Fetcher, reader: Reader, now_s: float) -> bool:
+        nonlocal looked
+        looked += 1
+        return original(self, reader, now_s)
+
+    def fetch(version: int, body: Any) -> Any:
+        response = FETCH.Response
+        if body.session_epoch == 0:
+            return response(session_id=7)
+        index = body.session_epoch - 1
+        part = response.Partition(index=index, high_watermark=1, last_stable_offset=1, records=batch(0, [b"v"], 0))
+        named = [p.index for topic in body.topics for p in topic.partitions]
+        assert named == ([index - 1] if index else [])  # and is told of the one that moved
+        return response(session_id=7, topics=[response.Topic(name="t", topic_id=broker.topic_id, partitions=[part])])
+
+    monkeypatch.setattr(Fetcher, "_readable", counting)
+    async with ModelBroker(partitions=count) as broker:
+        broker.handlers[FETCH.key] = fetch
+        async with connect(settings(broker.bootstrap)) as cluster, Consumer(cluster) as consumer:
+            consumer.assign({("t", index): 0 for index in range(count)})
+            await consumer.fetch()
+            before, seen = looked, 1
+            while seen < 300:
+                seen += len(await consumer.fetch())
+            assert looked - before < 3 * seen
 
 
 @asynchronous
