@@ -14,17 +14,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kq.client import errors
+from kq.client.address import Address
 from kq.client.backoff import Backoff
 from kq.client.connection import Connection
 from kq.client.errors import ConnectionLost, Unreachable, is_retriable
-from kq.client.metadata import Broker, ClusterMetadata, MetadataCache, Partition, Topic
-from kq.client.pool import COMMON, Address, Lane, Pool
-from kq.client.setting_types import invalid
+from kq.client.metadata import Broker, ClusterMetadata, MetadataCache, read_metadata
+from kq.client.pool import COMMON, Lane, Pool
 from kq.client.settings import ClientSettings, parse_settings
 from kq.errors import Err, KafkaError
 from kq.wire.apis.metadata import METADATA
@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Cluster", "Connecting", "connect"]
 
-DEFAULT_PORT = 9092
 NO_AUTO_CREATION_SINCE = 4  # Metadata version that can say "do not create"
+
+Got = TypeVar("Got")
 
 
 def connect(settings: Mapping[str, object] | ClientSettings) -> Connecting:
@@ -81,7 +82,7 @@ class Cluster:
         self.settings = settings
         self.rng = rng or random.Random()
         self.retry = Backoff(settings.retry_backoff_ms, settings.retry_backoff_max_ms)
-        self._bootstrap = [_parse_address(text) for text in settings.bootstrap_servers]
+        self._bootstrap = [Address.parse(text) for text in settings.bootstrap_servers]
         self._pool = Pool(settings, self.rng)
         self._cache = MetadataCache()
         self._asking = asyncio.Lock()
@@ -89,18 +90,25 @@ class Cluster:
     # -- life -------------------------------------------------------------------------------------------------------
 
     async def bootstrap(self) -> None:
-        """Learns the brokers from any bootstrap server, or raises why that cannot be done."""
-        connection = await self._pool.first(self.rng.sample(self._bootstrap, len(self._bootstrap)))
+        """Learns the brokers from any bootstrap server, or raises why that cannot be done.
+
+        A port that wants SASL answers ApiVersions and hangs up on all else (KIP-43). So does a broker that is being
+        stopped just now, but not twice.
+        """
         try:
-            await self._ask([], connection)
-        except ConnectionLost as lost:
-            if self.settings.wants_sasl:
-                raise
-            raise Unreachable(
-                lost.address,
-                errors.WANTS_SASL,
-                f"{lost.address} closed the connection on the first request; it may want security.protocol=SASL_...",
-            ) from lost
+            await self._ask([], await self._any_bootstrap())
+        except ConnectionLost:
+            try:
+                await self._ask([], await self._any_bootstrap())
+            except ConnectionLost as lost:
+                if self.settings.wants_sasl:
+                    raise
+                sentence = f"{lost.address} closes the connection on the first request"
+                hint = "it may want security.protocol=SASL_..."
+                raise Unreachable(lost.address, errors.WANTS_SASL, f"{sentence}; {hint}") from lost
+
+    async def _any_bootstrap(self) -> Connection:
+        return await self._pool.first(self.rng.sample(self._bootstrap, len(self._bootstrap)))
 
     async def close(self) -> None:
         await self._pool.close()
@@ -164,10 +172,7 @@ class Cluster:
         answer = await connection.request(METADATA, body, version=version)
         if answer.error_code:
             raise KafkaError(Err.of(answer.error_code))
-        learned = _read_metadata(answer)
-        if topics is not None and all_topics:
-            for name in topics:
-                learned.topics.setdefault(name, _missing(name))  # type: ignore[attr-defined]
+        learned = read_metadata(answer, topics if topics and all_topics else ())
         self._cache.merge(learned, all_topics=all_topics, now_ms=self._now_ms())
 
     # -- connections ------------------------------------------------------------------------------------------------
@@ -230,8 +235,9 @@ class Cluster:
         except ConnectionLost:
             return await attempt()
 
-    async def retrying(self, attempt: Any) -> Any:
-        """Calls `attempt` until it does not fail, or fails for good, or default.api.timeout.ms are over."""
+    async def retrying(self, attempt: Callable[[], Awaitable[Got]]) -> Got:
+        """Calls `attempt` until it does not fail; raises its error when that is for good, or default.api.timeout.ms are
+        over."""
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + self.settings.default_api_timeout_ms / 1000
         failures = 0
@@ -247,40 +253,3 @@ class Cluster:
 
     def _now_ms(self) -> float:
         return asyncio.get_running_loop().time() * 1000
-
-
-def _parse_address(text: str) -> Address:
-    """HOST:PORT, HOST, [IPV6]:PORT, also with librdkafka's PROTOCOL:// in front."""
-    rest = text.rpartition("://")[2]
-    host, colon, port = rest.rpartition(":")
-    if not colon or (":" in host and not host.endswith("]")):
-        host, port = rest, str(DEFAULT_PORT)
-    if not port.isdecimal() or not 0 < int(port) < 65536 or not host.strip("[]"):
-        raise invalid(f"bootstrap.servers: {text!r} is not HOST:PORT")
-    return Address(host.strip("[]"), int(port))
-
-
-def _read_metadata(answer: Any) -> ClusterMetadata:
-    brokers = {b.node_id: Broker(b.node_id, b.host, b.port, b.rack) for b in answer.brokers}
-    topics = {t.name: _read_topic(t) for t in answer.topics if t.name is not None}
-    return ClusterMetadata(answer.cluster_id, answer.controller_id, brokers, topics)
-
-
-def _read_topic(topic: Any) -> Topic:
-    partitions = {
-        p.index: Partition(
-            p.index,
-            p.leader_id,
-            p.leader_epoch,
-            tuple(p.replicas),
-            tuple(p.isr),
-            tuple(p.offline_replicas),
-            Err.of(p.error_code),
-        )
-        for p in sorted(topic.partitions, key=lambda p: p.index)
-    }
-    return Topic(topic.name, topic.topic_id, topic.is_internal, Err.of(topic.error_code), partitions)
-
-
-def _missing(name: str) -> Topic:
-    return Topic(name, bytes(16), False, Err.UNKNOWN_TOPIC_OR_PARTITION, {})

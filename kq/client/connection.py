@@ -6,6 +6,10 @@ that is not answered in time takes the connection with it, since nothing behind 
 connection is lost, every request still waiting fails with the same sentence; which of them the broker carried out is
 unknown.
 
+A request that is never answered (Produce with acks=0) is not known to have been read. `settle` before `close` makes
+sure: a broker that cannot deliver an answer any more drops the requests behind it, and a socket that is closed with an
+answer unread in it throws away what it had still to send (RFC 9293, 3.6).
+
 Reads go straight into the frame buffer (`asyncio.BufferedProtocol`), writes leave as one gather of the encoded parts.
 """
 
@@ -15,23 +19,31 @@ import asyncio
 import logging
 import ssl
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from kq import __version__
 from kq.client.errors import NOT_KAFKA, WANTS_TLS, ConnectionLost, RequestTimedOut, Unreachable, UnsupportedRequest
 from kq.client.settings import ClientSettings
 from kq.errors import Err, KafkaError
+from kq.wire.apis.versions import API_VERSIONS
 from kq.wire.errors import ProtocolError
 from kq.wire.frame import FrameBuffer, parse_response, request_parts
 
 if TYPE_CHECKING:
     from kq.wire.api import Api
 
-__all__ = ["Connection", "Version"]
+__all__ = ["Connection", "Version", "hello"]
 
 log = logging.getLogger("kq.client")
 
 # The largest answer taken. Brokers bound theirs by fetch.max.bytes plus one batch; Java takes anything below 2^31.
 MAX_FRAME_BYTES = 1 << 30
+
+
+def hello() -> Any:
+    """ApiVersions: who we are, and what does the broker serve?"""
+    return API_VERSIONS.Request(client_software_name="kq", client_software_version=__version__)
 
 
 class Version(NamedTuple):
@@ -61,6 +73,7 @@ class Connection(asyncio.BufferedProtocol):
         self._frames = FrameBuffer(MAX_FRAME_BYTES)
         self._buffer = memoryview(b"")  # where the socket is read into
         self._waiting: deque[_Waiting] = deque()
+        self._unanswered = False  # something was sent that the broker will not answer
         self._next_correlation_id = 0
         self._last_used_s = self._loop.time()
         self._idle_timer: asyncio.TimerHandle | None = None
@@ -96,9 +109,11 @@ class Connection(asyncio.BufferedProtocol):
     async def request(
         self, api: Api, message: Any, *, version: int | None = None, timeout_ms: float | None = None
     ) -> Any:
-        """The decoded answer. Cancelling leaves the connection usable; a timeout does not.
+        """The decoded answer; its error codes are the caller's to read. Cancelling leaves the connection usable; a
+        timeout (request.timeout.ms, or `timeout_ms`) does not.
 
-        `message` may be a function of the version, where older ones need another request.
+        `message` may be a function of the version, where older ones need another request. Raises what ended the
+        connection, RequestTimedOut, or UnsupportedRequest (nothing was sent).
         """
         while not self.gate.is_set():
             await self.gate.wait()
@@ -139,6 +154,7 @@ class Connection(asyncio.BufferedProtocol):
         while not self.gate.is_set():
             await self.gate.wait()
         self._send(api, self.version(api) if version is None else version, message)
+        self._unanswered = True
         await self._writable.wait()
         if self.lost is not None:
             raise self.lost
@@ -171,6 +187,17 @@ class Connection(asyncio.BufferedProtocol):
         self.gate.set()
         if self._transport is not None:
             self._transport.abort()
+
+    async def settle(self, timeout_s: float) -> None:
+        """Returns when the broker has carried out what it does not answer, or after so long.
+
+        It works a connection off in order, so the answer to one more question tells.
+        """
+        if self._unanswered and self.usable:
+            with suppress(KafkaError, TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    await self.request(API_VERSIONS, hello())
+                    self._unanswered = False
 
     def close(self) -> None:
         """Ends the connection when what was written has left; whoever waits for an answer gets ConnectionLost."""

@@ -29,8 +29,8 @@ CLOSED = "closed"  # accepted, then closed before the first answer: it may want 
 TLS = "tls"  # the TLS handshake failed
 NOT_TLS = "not_tls"  # TLS was spoken to a plaintext port
 WANTS_TLS = "wants_tls"  # plaintext was spoken to a TLS port
-WANTS_SASL = "wants_sasl"  # closed when asked the first question without authentication
-UNKNOWN = "unknown"  # the cluster does not know this broker (any more)
+WANTS_SASL = "wants_sasl"  # closed, time and again, when asked the first question without authentication
+UNKNOWN = "unknown"  # the cluster does not know this broker: any more, or (while it starts) yet
 NOT_KAFKA = "not_kafka"  # something answers, in another protocol
 NETWORK = "network"  # any other error of the operating system
 
@@ -79,5 +79,5 @@ class UnsupportedRequest(KafkaError):
 def is_retriable(error: KafkaError) -> bool:
     """Whether the same request may succeed later: by the error table, and for every failure of the network."""
     if isinstance(error, Unreachable):
-        return error.reason in {REFUSED, TIMEOUT, CLOSED, NETWORK, UNRESOLVED}
+        return error.reason in {REFUSED, TIMEOUT, CLOSED, NETWORK, UNRESOLVED, UNKNOWN}
     return error.code.retriable

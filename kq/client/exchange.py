@@ -9,7 +9,7 @@ from kq.client.connection import Connection
 from kq.client.metadata import Broker
 from kq.client.reading import Watermarks
 from kq.client.sessions import FetchPlan
-from kq.client.settings import ClientSettings
+from kq.client.settings import ISOLATION_LEVELS, ClientSettings
 from kq.errors import Err
 from kq.record.batch import crc_ok, iter_batches
 from kq.record.faults import CorruptRecord
@@ -18,7 +18,6 @@ from kq.wire.apis.fetch import FETCH
 __all__ = ["FETCH_BY_ID_SINCE", "FetchAnswer", "PartitionAnswer", "Taken", "ask_fetch", "read_batches"]
 
 FETCH_BY_ID_SINCE = 13  # Fetch version that names topics by their ids
-ISOLATION = {"read_uncommitted": 0, "read_committed": 1}
 
 
 class PartitionAnswer(NamedTuple):
@@ -83,7 +82,7 @@ def _request(settings: ClientSettings, plan: FetchPlan) -> Any:
         max_wait_ms=settings.fetch_max_wait_ms,
         min_bytes=settings.fetch_min_bytes,
         max_bytes=settings.fetch_max_bytes,
-        isolation_level=ISOLATION[settings.isolation_level],
+        isolation_level=ISOLATION_LEVELS[settings.isolation_level],
         session_id=plan.session_id,
         session_epoch=plan.epoch,
         topics=list(topics.values()),

@@ -20,32 +20,28 @@ import ssl
 from contextlib import suppress
 from typing import Any
 
-from kq import __version__
 from kq.client import errors
+from kq.client.address import Address
 from kq.client.auth import BrokerNotProven, credentials, exchange
-from kq.client.connection import Connection, Version
+from kq.client.connection import Connection, Version, hello
 from kq.client.errors import AuthenticationFailed, ConnectionLost, RequestTimedOut, Unreachable
 from kq.client.settings import ClientSettings
 from kq.errors import Err, KafkaError
 from kq.wire.apis.sasl import SASL_AUTHENTICATE, SASL_HANDSHAKE
 from kq.wire.apis.versions import API_VERSIONS
 
-__all__ = ["open_connection", "spell_address"]
+__all__ = ["open_connection"]
 
 log = logging.getLogger("kq.client")
 
 RENEW_AT = (0.85, 0.95)  # of a session's life, as Java's SaslClientAuthenticator does it
 
 
-def spell_address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 async def open_connection(
     host: str, port: int, settings: ClientSettings, tls: ssl.SSLContext | None, node_id: int | None = None
 ) -> Connection:
     """A connection ready for requests; Unreachable or AuthenticationFailed says why there is none."""
-    address = spell_address(host, port)
+    address = str(Address(host, port))
     connection = await _connect(address, host, port, settings, tls, node_id)
     try:
         await _ask_versions(connection)
@@ -168,9 +164,8 @@ def _hung_up(connection: Connection, settings: ClientSettings, lost: ConnectionL
 
 async def _ask_versions(connection: Connection) -> None:
     version = API_VERSIONS.max_version
-    hello = API_VERSIONS.Request(client_software_name="kq", client_software_version=__version__)
     while True:
-        frame = await connection.exchange(API_VERSIONS, hello, version)
+        frame = await connection.exchange(API_VERSIONS, hello(), version)
         refused = int.from_bytes(frame[4:6], "big", signed=True) == Err.UNSUPPORTED_VERSION
         answer = connection.decode(API_VERSIONS, 0 if refused else version, frame)
         if not refused or version == 0:

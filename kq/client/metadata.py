@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from kq.client.address import Address
 from kq.errors import Err
 
-__all__ = ["Broker", "ClusterMetadata", "MetadataCache", "Partition", "Topic"]
+__all__ = ["NO_ID", "Broker", "ClusterMetadata", "MetadataCache", "Partition", "Topic", "read_metadata"]
 
 NO_ID = bytes(16)
 
@@ -28,7 +29,7 @@ class Broker(NamedTuple):
 
     @property
     def address(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return str(Address(self.host, self.port))
 
 
 @dataclass(frozen=True)
@@ -134,3 +135,28 @@ def _newest(known: Topic | None, answered: Topic) -> Topic:
         for index, partition in answered.partitions.items()
     }
     return Topic(answered.name, answered.id, answered.internal, answered.error, partitions)
+
+
+def read_metadata(answer: Any, asked: Iterable[str] = ()) -> ClusterMetadata:
+    """What a Metadata answer says. The topics `asked` for that are not in it do not exist (an answer about all topics
+    leaves them out)."""
+    brokers = {b.node_id: Broker(b.node_id, b.host, b.port, b.rack) for b in answer.brokers}
+    topics = {name: Topic(name, NO_ID, False, Err.UNKNOWN_TOPIC_OR_PARTITION, {}) for name in asked}
+    topics |= {topic.name: _read_topic(topic) for topic in answer.topics if topic.name is not None}
+    return ClusterMetadata(answer.cluster_id, answer.controller_id, brokers, topics)
+
+
+def _read_topic(topic: Any) -> Topic:
+    partitions = {
+        p.index: Partition(
+            p.index,
+            p.leader_id,
+            p.leader_epoch,
+            tuple(p.replicas),
+            tuple(p.isr),
+            tuple(p.offline_replicas),
+            Err.of(p.error_code),
+        )
+        for p in sorted(topic.partitions, key=lambda p: p.index)
+    }
+    return Topic(topic.name, topic.topic_id, topic.is_internal, Err.of(topic.error_code), partitions)

@@ -16,28 +16,23 @@ import ssl
 from collections.abc import Hashable, Iterable
 from typing import NamedTuple
 
+from kq.client.address import Address
 from kq.client.backoff import Backoff
 from kq.client.connection import Connection
-from kq.client.errors import AuthenticationFailed, Unreachable
-from kq.client.handshake import open_connection, spell_address
+from kq.client.errors import REFUSED, AuthenticationFailed, Unreachable
+from kq.client.handshake import open_connection
 from kq.client.settings import ClientSettings
 from kq.client.tls import tls_context
 from kq.errors import KafkaError
 
-__all__ = ["COMMON", "Address", "Lane", "Pool"]
+__all__ = ["COMMON", "Lane", "Pool"]
 
 Lane = Hashable
 COMMON: Lane = "common"
 
 HEAD_START_S = 0.25  # before the next of several addresses is tried too (RFC 8305 gives addresses of a name the same)
-
-
-class Address(NamedTuple):
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return spell_address(self.host, self.port)
+SETTLE_S = 5.0  # how long a close waits for a broker to read what it does not answer (acks=0)
+GOODBYE_S = 1.0  # and for the sockets to be gone after that
 
 
 class _Failures(NamedTuple):
@@ -111,10 +106,14 @@ class Pool:
 
     async def _close(self, keys: list[tuple[Address, Lane]]) -> None:
         connections = [self._open.pop(key) for key in keys]
-        for connection in connections:
-            connection.close()
-        if connections:
-            await asyncio.wait([connection.closed for connection in connections], timeout=1.0)
+        if not connections:
+            return
+        try:
+            await asyncio.gather(*(connection.settle(SETTLE_S) for connection in connections))
+        finally:
+            for connection in connections:
+                connection.close()
+        await asyncio.wait([connection.closed for connection in connections], timeout=GOODBYE_S)
 
     def _dial(self, address: Address, lane: Lane, node_id: int | None) -> asyncio.Task[Connection]:
         key = (address, lane)
@@ -160,6 +159,6 @@ def _combined(failures: dict[Address, KafkaError]) -> KafkaError:
     where = ", ".join(str(address) for address in failures)
     first = errors[0]
     assert isinstance(first, Unreachable)
-    if len({error.reason for error in errors if isinstance(error, Unreachable)}) == 1 and first.reason == "refused":
+    if len({error.reason for error in errors if isinstance(error, Unreachable)}) == 1 and first.reason == REFUSED:
         return Unreachable(where, first.reason, f"no broker answers at {where} (connection refused)")
     return Unreachable(where, first.reason, "no broker can be reached: " + "; ".join(str(error) for error in errors))

@@ -355,8 +355,13 @@ class Sender:
         try:
             answer = await self._cluster.retrying(ask)
         except KafkaError as error:
+            queues = list(self._accumulator.active.values())
             sentence = f"no producer id: {error}; enable.idempotence=false needs none"
-            self._give_up(list(self._accumulator.active.values()), KafkaError(error.code, sentence))
+            if not is_retriable(error):
+                self._give_up(queues, KafkaError(error.code, sentence))
+                return
+            self._note(queues, KafkaError(error.code, sentence))  # until delivery.timeout.ms are over
+            await asyncio.sleep(self._settings.retry_backoff_ms / 1000)
         else:
             self._producer = (answer.producer_id, answer.producer_epoch)
 

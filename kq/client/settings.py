@@ -23,6 +23,7 @@ __all__ = ["SETTINGS", "ClientSettings", "Setting", "parse_settings"]
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+ISOLATION_LEVELS = {"read_uncommitted": 0, "read_committed": 1}  # and what they are in requests
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
 
@@ -96,7 +97,7 @@ class ClientSettings:
     )
     check_crcs: bool = _is(Boolean(), True, "verify the checksum of every batch read")
     isolation_level: str = _is(
-        Choice(("read_uncommitted", "read_committed")), "read_uncommitted", "whether open and aborted transactions show"
+        Choice(tuple(ISOLATION_LEVELS)), "read_uncommitted", "whether open and aborted transactions show"
     )
     auto_offset_reset: str = _is(
         Choice(("latest", "earliest", "none")), "latest", "where to go when an offset does not exist (any more)"

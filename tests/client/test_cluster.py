@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from kq.client import Admin, Err, KafkaError, Unreachable, connect
+from kq.client.address import Address
 from kq.client.admin import routing
-from kq.client.cluster import _parse_address
-from kq.client.errors import WANTS_SASL
-from kq.client.pool import Address
+from kq.client.errors import REFUSED, WANTS_SASL
 from kq.testing.ports import free_port
 from kq.wire.apis.metadata import METADATA
 from kq.wire.apis.offsets import LIST_OFFSETS
@@ -34,14 +33,14 @@ def nobody() -> str:
     ],
 )
 def test_addresses(text: str, address: Address) -> None:
-    assert _parse_address(text) == address
-    assert _parse_address(str(address)) == address
+    assert Address.parse(text) == address
+    assert Address.parse(str(address)) == address
 
 
 @pytest.mark.parametrize("text", ["h:", ":9092", "h:x", "h:0", "h:70000"])
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(KafkaError, match=r"is not HOST:PORT"):
-        _parse_address(text)
+        Address.parse(text)
 
 
 @asynchronous
@@ -78,6 +77,40 @@ async def test_a_broker_that_wants_authentication_hangs_up_on_the_first_question
         with pytest.raises(Unreachable, match=r"security\.protocol=SASL") as caught:
             await connect(settings(broker.bootstrap))
         assert caught.value.reason == WANTS_SASL
+
+
+@asynchronous
+async def test_a_connection_that_is_lost_once_is_no_wish_for_authentication() -> None:
+    async with ModelBroker() as broker:
+        original = broker.handlers[METADATA.key]
+        cuts = 1
+
+        def cutting(version: int, body: Any) -> Any:
+            nonlocal cuts
+            cuts -= 1
+            if cuts >= 0:
+                raise Cut
+            return original(version, body)
+
+        broker.handlers[METADATA.key] = cutting
+        async with connect(settings(broker.bootstrap)) as cluster:
+            assert cluster.known.cluster_id == "model"
+        assert broker.connections == 2
+
+
+@asynchronous
+async def test_a_broker_that_goes_away_in_the_first_question_wants_no_authentication() -> None:
+    async with ModelBroker() as broker:
+
+        def going(version: int, body: Any) -> Any:
+            assert broker._server is not None
+            broker._server.close()
+            raise Cut
+
+        broker.handlers[METADATA.key] = going
+        with pytest.raises(Unreachable) as caught:
+            await connect(settings(broker.bootstrap))
+        assert caught.value.reason == REFUSED
 
 
 @asynchronous

@@ -11,12 +11,13 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from kq.client import Delivered, Err, KafkaError, Producer, connect
+from kq.client import Delivered, Err, KafkaError, Producer, connect, pool
 from kq.client.cluster import Connecting
 from kq.client.outcomes import MAX_EPOCH
 from kq.record.batch import BatchHeader
 from kq.wire.apis.metadata import METADATA
 from kq.wire.apis.produce import PRODUCE
+from kq.wire.apis.producers import INIT_PRODUCER_ID
 from tests.client.model import Fate, ModelBroker, Silence
 from tests.client.support import asynchronous, run, settings
 
@@ -169,8 +170,80 @@ async def test_without_acks_nothing_is_answered_and_nothing_known() -> None:
             delivered = await producer.send("t", b"v")
             assert delivered.offset == -1
             await producer.send_values("t", numbered(100))
-        await asyncio.sleep(0.05)
-        assert broker.logs[0].values == [b"v", *numbered(100)]
+        assert broker.logs[0].values == [b"v", *numbered(100)]  # by the order of answers, for closing asks one more
+
+
+@asynchronous
+async def test_without_acks_closing_waits_for_a_broker_that_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with ModelBroker() as broker, client(broker, **SMALL, acks="0") as cluster:
+        original = broker.handlers[PRODUCE.key]
+
+        async def slow(version: int, body: object) -> object:
+            await asyncio.sleep(0.01)
+            return original(version, body)
+
+        broker.handlers[PRODUCE.key] = slow
+        async with Producer(cluster) as producer:
+            await producer.send_values("t", numbered(60))
+        assert broker.logs[0].values == numbered(60)
+
+        monkeypatch.setattr(pool, "SETTLE_S", 0.05)
+        broker.handlers[PRODUCE.key] = never
+        async with asyncio.timeout(5), Producer(cluster) as producer:  # but not for ever
+            await producer.send_values("t", numbered(10))
+
+
+async def never(version: int, body: object) -> object:
+    await asyncio.sleep(3600)
+    raise Silence
+
+
+@asynchronous
+async def test_a_producer_id_is_asked_for_as_long_as_records_may_wait() -> None:
+    async with ModelBroker() as broker, client(broker, default_api_timeout_ms=20) as cluster:
+        original = broker.handlers[INIT_PRODUCER_ID.key]
+        refusals = 12
+
+        def loading(version: int, body: object) -> object:
+            nonlocal refusals
+            refusals -= 1
+            if refusals >= 0:
+                return INIT_PRODUCER_ID.Response(error_code=Err.COORDINATOR_LOAD_IN_PROGRESS)
+            return original(version, body)
+
+        broker.handlers[INIT_PRODUCER_ID.key] = loading
+        async with Producer(cluster) as producer:
+            assert (await producer.send("t", b"v")).offset == 0
+
+
+@asynchronous
+async def test_a_producer_id_that_is_refused_for_good_fails_the_records_and_says_so() -> None:
+    async with ModelBroker() as broker, client(broker) as cluster:
+        refused = INIT_PRODUCER_ID.Response(error_code=Err.CLUSTER_AUTHORIZATION_FAILED)
+        broker.handlers[INIT_PRODUCER_ID.key] = lambda version, body: refused
+        async with Producer(cluster) as producer:
+            with pytest.raises(KafkaError, match=r"no producer id: .*; enable\.idempotence=false needs none") as caught:
+                await producer.send("t", b"v")
+        assert caught.value.code is Err.CLUSTER_AUTHORIZATION_FAILED
+
+
+@asynchronous
+async def test_a_leader_that_the_cluster_does_not_know_yet_is_waited_for() -> None:
+    async with ModelBroker() as broker, client(broker) as cluster:
+        original = broker.handlers[METADATA.key]
+        asked = 0
+
+        def metadata(version: int, body: object) -> object:
+            nonlocal asked
+            asked += 1
+            answer = original(version, body)
+            for topic in answer.topics if asked < 6 else ():  # type: ignore[union-attr]
+                topic.partitions[0].leader_id = 2
+            return answer
+
+        broker.handlers[METADATA.key] = metadata
+        async with Producer(cluster) as producer:
+            assert (await producer.send("t", b"v")).offset == 0
 
 
 @asynchronous

@@ -17,6 +17,7 @@ from kq.client.admin.types import (
     TopicPartition,
 )
 from kq.client.cluster import Cluster
+from kq.client.connection import hello
 from kq.client.errors import UnsupportedRequest
 from kq.client.metadata import Broker
 from kq.errors import Err, KafkaError
@@ -64,8 +65,7 @@ class BrokerAdmin:
         """By node id: the versions of every API it serves, and the features of its cluster."""
 
         async def ask(node: int) -> BrokerApiVersions:
-            body = API_VERSIONS.Request(client_software_name="kq", client_software_version="admin")
-            return _api_versions(node, await self._cluster.request(API_VERSIONS, body, node=node))
+            return _api_versions(node, await self._cluster.request(API_VERSIONS, hello(), node=node))
 
         return await each_node(await self._nodes(nodes), ask, lambda node, error: BrokerApiVersions(node, error=error))
 

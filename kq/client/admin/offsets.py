@@ -20,12 +20,11 @@ from kq.client.admin.types import (
 )
 from kq.client.cluster import Cluster
 from kq.client.errors import UnsupportedRequest
+from kq.client.settings import ISOLATION_LEVELS
 from kq.wire.apis.offsets import DELETE_RECORDS, LIST_OFFSETS, OFFSET_FOR_LEADER_EPOCH
 from kq.wire.apis.producers import DESCRIBE_PRODUCERS
 
 __all__ = ["OffsetAdmin"]
-
-ISOLATION = {"read_uncommitted": 0, "read_committed": 1}
 
 CONSUMER = -1  # replica ids of those who are no replica
 DEBUGGING_CONSUMER = -2  # may ask any replica, not only the leader, and sees its log end
@@ -43,7 +42,7 @@ class OffsetAdmin:
 
         Offset -1 says that there is no such record. LATEST is where a consumer of that isolation level ends.
         """
-        isolation = ISOLATION[isolation_level or self._cluster.settings.isolation_level]
+        isolation = ISOLATION_LEVELS[isolation_level or self._cluster.settings.isolation_level]
 
         async def ask(node: int, places: dict[TopicPartition, int]) -> dict[TopicPartition, ListedOffset]:
             return await self._list_at(node, places, CONSUMER, isolation)
