@@ -34,6 +34,9 @@ from kq.config.topic import TOPIC
 from kq.config.topic_settings import inherited_value, topic_settings
 from kq.errors import Err, KafkaError
 
+_ONLY_FOR_A_LISTENER = ("ssl.key.", "ssl.keystore.", "ssl.truststore.")
+"""Stores of keys: for the whole broker they are fixed at its start, a listener's can be replaced."""
+
 
 class Op(IntEnum):
     SET = 0
@@ -176,7 +179,3 @@ def _check_dynamic(name: str, text: str, for_all: bool) -> None:
         parse_value(setting, text)
     except KafkaError as error:
         raise KafkaError(Err.INVALID_REQUEST, str(error)) from error
-
-
-_ONLY_FOR_A_LISTENER = ("ssl.key.", "ssl.keystore.", "ssl.truststore.")
-"""Stores of keys: for the whole broker they are fixed at its start, a listener's can be replaced."""

@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 from kq.coordination.mounts import network_file_system
 from kq.coordination.store import (
@@ -171,6 +171,8 @@ class SqliteStore:
                 made.discard(path)
                 if not self._changed("DELETE FROM node WHERE parent = ? AND name = ?", _key(path), version):
                     self._expect(path, version)
+            case _:
+                assert_never(op)
 
     def _changed(self, sql: str, values: tuple[object, ...], version: int | None) -> bool:
         if version is not None:
