@@ -11,12 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from kq.record.batch import BatchHeader, decode_records
-from kq.record.control import Marker, decode_marker
+from kq.record.batch import BatchHeader
+from kq.record.control import Marker, read_marker
 
 __all__ = ["Aborted", "RawBatch", "data_batches"]
-
-MARKER_LIMIT = 1 << 20  # a marker has some 20 bytes; nobody compresses more into one
 
 
 class RawBatch(NamedTuple):
@@ -45,6 +43,5 @@ def data_batches(batches: Iterable[RawBatch], aborted: Iterable[Aborted]) -> Ite
 
 
 def _is_abort(batch: RawBatch) -> bool:
-    records = decode_records(batch.data, limit=MARKER_LIMIT)
-    end = decode_marker(records[0]) if records else None
+    end = read_marker(batch.data)
     return end is not None and end.marker == Marker.ABORT

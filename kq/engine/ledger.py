@@ -6,9 +6,8 @@ All of it can be read from the batches again (`replay`); snapshots and the leade
 from __future__ import annotations
 
 from kq.engine.epochs import EpochCache, EpochEntry
-from kq.engine.markers import marker_of
 from kq.engine.producers import ProducerStates
-from kq.engine.replay import aborted_by, replay
+from kq.engine.replay import aborted_by, end_in, replay
 from kq.engine.row import Segments
 from kq.engine.snapshots import Snapshots
 from kq.engine.txnindex import AbortedTransaction
@@ -35,8 +34,8 @@ class Ledger:
             self.leader_epoch = epoch
         if header.producer_id < 0:
             return None
-        marker = marker_of(batch, header) if header.is_control else None
-        done = self.producers.update(header, base_offset, now_ms, marker)
+        end = end_in(batch, header) if header.is_control else None
+        done = self.producers.update(header, base_offset, now_ms, end)
         return aborted_by(done)
 
     def start_epoch(self, leader_epoch: int, log_end_offset: int) -> None:

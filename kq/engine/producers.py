@@ -37,18 +37,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from kq.errors import Err, KafkaError
+from kq.record.batch import MAX_SEQUENCE, BatchHeader
+from kq.record.control import EndOfTransaction, Marker
 from kq.record.crc import crc32c
-
-if TYPE_CHECKING:
-    from kq.record.batch import BatchHeader
 
 WINDOW: Final = 5
 """Batches remembered of each producer (Kafka's NUM_BATCHES_TO_RETAIN): the most an idempotent client has in flight."""
-
-MAX_SEQUENCE: Final = 0x7FFF_FFFF
 
 _SNAPSHOT_HEAD: Final = struct.Struct(">hIi")
 _SNAPSHOT_ENTRY: Final = struct.Struct(">qhiqiqiq")
@@ -68,13 +65,6 @@ class Duplicate(NamedTuple):
     base_offset: int
     last_offset: int
     timestamp: int
-
-
-class Marker(NamedTuple):
-    """The record of a control batch that ends a transaction."""
-
-    is_abort: bool
-    coordinator_epoch: int
 
 
 class CompletedTransaction(NamedTuple):
@@ -211,19 +201,19 @@ class ProducerStates:
         return None
 
     def update(
-        self, header: BatchHeader, base_offset: int, now_ms: int, marker: Marker | None = None
+        self, header: BatchHeader, base_offset: int, now_ms: int, end: EndOfTransaction | None = None
     ) -> CompletedTransaction | None:
         """Record a batch that is in the log at `base_offset`.
 
-        For a control batch `marker` is its record; one without (cleaned away, or not about transactions) changes
-        nothing. Returns the transaction with data that the marker closed.
+        For a control batch `end` is what its marker says; one without (cleaned away, or not about transactions)
+        changes nothing. Returns the transaction with data that the marker closed.
         """
         producer_id = header.producer_id
         if producer_id < 0:
             return None
         if producer_id > self._highest_producer_id:
             self._highest_producer_id = producer_id
-        if header.is_control and marker is None:
+        if header.is_control and end is None:
             return None
         entry = self._entries.get(producer_id)
         if entry is None:
@@ -231,8 +221,8 @@ class ProducerStates:
         else:
             entry.enter_epoch(header.producer_epoch)
         entry.seen_ms = now_ms
-        if marker is not None:
-            return self._close(producer_id, entry, base_offset, header.max_timestamp, marker)
+        if end is not None:
+            return self._close(producer_id, entry, base_offset, header.max_timestamp, end)
         delta = header.last_offset_delta
         entry.add(header.last_sequence, delta, base_offset + delta, header.max_timestamp)
         if header.is_transactional and entry.transaction_start < 0:
@@ -241,9 +231,9 @@ class ProducerStates:
         return None
 
     def _close(
-        self, producer_id: int, entry: ProducerEntry, offset: int, timestamp: int, marker: Marker
+        self, producer_id: int, entry: ProducerEntry, offset: int, timestamp: int, end: EndOfTransaction
     ) -> CompletedTransaction | None:
-        entry.coordinator_epoch = marker.coordinator_epoch
+        entry.coordinator_epoch = end.coordinator_epoch
         entry.last_timestamp = timestamp
         first_offset, entry.transaction_start = entry.transaction_start, -1
         if first_offset < 0:
@@ -252,7 +242,7 @@ class ProducerStates:
         self._closed[first_offset] = offset
         oldest_open = self.first_undecided_offset
         stable = offset + 1 if oldest_open is None else oldest_open
-        return CompletedTransaction(producer_id, first_offset, offset, marker.is_abort, stable)
+        return CompletedTransaction(producer_id, first_offset, offset, end.marker is Marker.ABORT, stable)
 
     def acknowledge(self, high_watermark: int) -> None:
         """Transactions whose marker is below the high watermark no longer hold the first unstable offset."""
@@ -263,12 +253,6 @@ class ProducerStates:
         """The log begins here now. Producers stay known: their next sequence is still the next one."""
         self._log_start = log_start_offset
         self.acknowledge(log_start_offset)
-
-    def clear(self) -> None:
-        """Forget everything, before a snapshot or the log is read again. The highest id stays: it was given out."""
-        self._entries.clear()
-        self._open.clear()
-        self._closed.clear()
 
     def expire(self, now_ms: int, expiry_ms: int) -> int:
         """Forget idle producers (rule 10); how many."""

@@ -1,15 +1,21 @@
-"""What the batches of a log say about its producers, transactions and leader epochs, read again from their headers."""
+"""What the batches of a log say about its producers, transactions and leader epochs, read again from their headers.
+
+Of control batches the record is read too: it says how a transaction ended.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
 from kq.engine.epochs import EpochCache
-from kq.engine.markers import marker_of
 from kq.engine.producers import CompletedTransaction, ProducerStates
 from kq.engine.scan import DamagedBatch
 from kq.engine.segment import Segment
 from kq.engine.txnindex import AbortedTransaction
+from kq.record.batch import BatchHeader
+from kq.record.control import EndOfTransaction, read_marker
+from kq.record.crc import Readable
+from kq.record.faults import CorruptRecord
 
 Aborted = dict[int, list[AbortedTransaction]]
 """By the base offset of the segment that has the marker."""
@@ -54,12 +60,21 @@ def _replay_one(
         if header.leader_epoch > epochs.latest:
             epochs.assign(header.leader_epoch, header.base_offset)
         if header.producer_id >= 0:
-            marker = marker_of(segment.log.read(position, header.size), header) if header.is_control else None
-            done = states.update(header, header.base_offset, now_ms, marker)
+            end = end_in(segment.log.read(position, header.size), header) if header.is_control else None
+            done = states.update(header, header.base_offset, now_ms, end)
             entry = aborted_by(done)
             if entry is not None:
                 aborted.append(entry)
     return aborted
+
+
+def end_in(batch: Readable, header: BatchHeader) -> EndOfTransaction | None:
+    """The end of a transaction that a whole control batch marks. One that cannot be understood marks none: its checksum
+    was right, so it was written like this, and no partition is given up for it."""
+    try:
+        return read_marker(batch) if header.record_count else None
+    except CorruptRecord:
+        return None
 
 
 def aborted_by(done: CompletedTransaction | None) -> AbortedTransaction | None:

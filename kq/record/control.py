@@ -11,13 +11,14 @@ import struct
 from enum import IntEnum
 from typing import NamedTuple
 
-from kq.record.batch import Record, encode_batch
+from kq.record.batch import Record, encode_batch, iter_records
 from kq.record.crc import Readable
 from kq.record.faults import CorruptRecord
 
 _KEY = struct.Struct(">hh")
 _VALUE = struct.Struct(">hi")
 _VERSION = 0
+_LIMIT = 1 << 20  # bytes a control batch may unfold to; its record has some 20, and nobody compresses it
 
 
 class Marker(IntEnum):
@@ -30,6 +31,13 @@ class Marker(IntEnum):
 class EndOfTransaction(NamedTuple):
     marker: Marker
     coordinator_epoch: int
+
+
+def read_marker(batch: Readable) -> EndOfTransaction | None:
+    """What a whole control batch says; None where it is no end of a transaction, or compaction has taken its record.
+    Raises CorruptRecord."""
+    record = next(iter_records(batch, limit=_LIMIT), None)
+    return None if record is None else decode_marker(record)
 
 
 def control_type(key: Readable | None) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kq.engine.producers import CompletedTransaction, Duplicate, Marker, ProducerStates
+from kq.engine.producers import CompletedTransaction, Duplicate, ProducerStates
 from kq.errors import Err
+from kq.record.control import EndOfTransaction, Marker
 from tests.support.producers import ABORT, COMMIT, MAX, TRANSACTIONAL, appended, batch, marker, refused
 
 DAY_MS = 24 * 3600 * 1000
@@ -99,7 +100,7 @@ def test_what_is_in_the_log_is_recorded_unasked() -> None:
 def test_rule_8_a_marker_closes_the_transaction_and_tells_where_it_lay() -> None:
     states = appended(batch(7, 0, 2, attributes=TRANSACTIONAL), batch(7, 2, 2, attributes=TRANSACTIONAL))
     assert states.first_undecided_offset == states.first_unstable_offset == 0
-    done = states.update(marker(7), 4, 0, Marker(is_abort=True, coordinator_epoch=9))
+    done = states.update(marker(7), 4, 0, EndOfTransaction(Marker.ABORT, 9))
     assert done == CompletedTransaction(7, 0, 4, is_abort=True, last_stable_offset=5)
     entry = states.entries[7]
     assert (entry.coordinator_epoch, entry.last_timestamp, entry.transaction_start) == (9, 2000, -1)
@@ -110,7 +111,7 @@ def test_rule_8_a_marker_closes_the_transaction_and_tells_where_it_lay() -> None
 
 def test_rule_8_a_marker_without_data_moves_only_the_epochs() -> None:
     states = ProducerStates()
-    assert states.update(marker(7, epoch=4), 0, 0, Marker(is_abort=False, coordinator_epoch=2)) is None
+    assert states.update(marker(7, epoch=4), 0, 0, EndOfTransaction(Marker.COMMIT, 2)) is None
     entry = states.entries[7]
     assert (entry.epoch, entry.coordinator_epoch, entry.last_sequence, entry.last_offset) == (4, 2, -1, -1)
     assert states.first_unstable_offset is None
@@ -209,12 +210,3 @@ def test_rule_10_what_a_snapshot_brought_goes_at_once_when_old_and_gone_from_the
     states.truncate_before(2)
     assert states.expire(50 * DAY_MS, DAY_MS) == 1
     assert set(states.entries) == {8, 9}
-
-
-def test_clear_forgets_all_but_the_highest_id() -> None:
-    states = appended(batch(7, 0, attributes=TRANSACTIONAL), batch(8, 0))
-    states.update(marker(7), 2, 0, COMMIT)
-    states.clear()
-    assert not states.entries
-    assert states.first_unstable_offset is None
-    assert states.highest_producer_id == 8

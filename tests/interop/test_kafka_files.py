@@ -6,7 +6,6 @@ stopped. What its `.snapshot`, `.txnindex` and `leader-epoch-checkpoint` say mus
 
 from __future__ import annotations
 
-import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,11 +18,12 @@ from kq.engine.directory import DataDirectory, ForeignDirectory
 from kq.engine.disk import OsDisk
 from kq.engine.epochs import EpochCache
 from kq.engine.partition_names import Kind, parse
-from kq.engine.producers import Marker, ProducerStates
+from kq.engine.producers import ProducerStates
 from kq.engine.settings import LogSettings
 from kq.engine.store import LogStore
 from kq.engine.survey import survey
-from kq.record.batch import BatchHeader, Record, decode_records, encode_batch, iter_batches, parse_header
+from kq.record.batch import BatchHeader, Record, encode_batch, iter_batches, parse_header
+from kq.record.control import EndOfTransaction, read_marker
 from tests.support import peers, topics
 from tests.support.peers import Kafka
 
@@ -87,20 +87,12 @@ def files(kafka: Kafka, suffix: str) -> list[Path]:
     return found
 
 
-def batches(directory: Path) -> Iterator[tuple[BatchHeader, Marker | None]]:
+def batches(directory: Path) -> Iterator[tuple[BatchHeader, EndOfTransaction | None]]:
     for path in sorted(directory.glob("*.log")):
         data = path.read_bytes()
         for position, header in iter_batches(data):
-            marker = None
-            if header.is_control:
-                record = decode_records(data[position : position + header.size], limit=1 << 20)[0]
-                assert record.key is not None
-                assert record.value is not None
-                marker = Marker(
-                    is_abort=struct.unpack(">hh", record.key)[1] == 0,
-                    coordinator_epoch=struct.unpack_from(">hi", record.value)[1],
-                )
-            yield header, marker
+            batch = data[position : position + header.size]
+            yield header, read_marker(batch) if header.is_control else None
 
 
 def test_every_directory_name_is_understood(stopped: Kafka) -> None:
@@ -169,13 +161,13 @@ def test_leader_epochs_follow_from_the_log(stopped: Kafka) -> None:
 def test_snapshots_follow_from_the_log(stopped: Kafka) -> None:
     with_producers = with_open = 0
     for path in files(stopped, ".snapshot"):
-        data, end = path.read_bytes(), int(path.stem)
+        data, offset = path.read_bytes(), int(path.stem)
         decoded = ProducerStates.decode_snapshot(data)
         assert decoded.encode_snapshot() == data
         rebuilt = ProducerStates()
-        for header, marker in batches(path.parent):
-            if header.base_offset < end:
-                rebuilt.update(header, header.base_offset, now_ms=0, marker=marker)
+        for header, end in batches(path.parent):
+            if header.base_offset < offset:
+                rebuilt.update(header, header.base_offset, now_ms=0, end=end)
         assert entries(rebuilt.encode_snapshot()) == entries(data), path
         assert decoded.first_undecided_offset == rebuilt.first_undecided_offset
         with_producers += bool(decoded.entries)
@@ -195,8 +187,8 @@ def test_transaction_indexes_follow_from_the_log(stopped: Kafka) -> None:
     assert len(found) > 1
     states, indexed = ProducerStates(), dict.fromkeys((int(path.stem) for path in found), b"")
     bases = sorted(int(path.stem) for path in found[0].parent.glob("*.log"))
-    for header, marker in batches(found[0].parent):
-        done = states.update(header, header.base_offset, now_ms=0, marker=marker)
+    for header, end in batches(found[0].parent):
+        done = states.update(header, header.base_offset, now_ms=0, end=end)
         if done is not None and done.is_abort:
             entry = txnindex.AbortedTransaction(
                 done.producer_id, done.first_offset, done.last_offset, done.last_stable_offset

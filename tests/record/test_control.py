@@ -7,8 +7,8 @@ from aiokafka.record.control_record import ABORT_MARKER, COMMIT_MARKER, ControlR
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kq.record.batch import Record, crc_ok, decode_records, parse_header
-from kq.record.control import EndOfTransaction, Marker, control_type, decode_marker, encode_marker
+from kq.record.batch import BatchHeader, Record, assemble, crc_ok, decode_records, parse_header
+from kq.record.control import EndOfTransaction, Marker, control_type, decode_marker, encode_marker, read_marker
 from kq.record.faults import CorruptRecord
 from tests.record.support import LIMIT
 
@@ -44,7 +44,11 @@ def test_aiokafka_reads_them(marker: Marker, theirs: ControlRecord) -> None:
 @given(st.sampled_from(list(Marker)), st.integers(-1, 2**31 - 1))
 def test_round_trip(marker: Marker, epoch: int) -> None:
     end = EndOfTransaction(marker, epoch)
-    assert decode_marker(marker_record(end)) == end
+    assert read_marker(encode_marker(end, producer_id=1, producer_epoch=0, timestamp_ms=5)) == end
+
+
+def test_a_marker_that_compaction_took_says_nothing() -> None:
+    assert read_marker(assemble(BatchHeader(attributes=0x30, last_offset_delta=0, producer_id=1), [])) is None
 
 
 @pytest.mark.parametrize("kind", [2, 3, 4, 5, 6, 99])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from kq.engine.producers import Marker, ProducerStates
+from kq.engine.producers import ProducerStates
 from kq.errors import Err, KafkaError
 from kq.record.batch import BatchHeader
+from kq.record.control import EndOfTransaction, Marker
 
 MAX = 2**31 - 1
 TRANSACTIONAL, CONTROL = 16, 32
-COMMIT, ABORT = Marker(is_abort=False, coordinator_epoch=0), Marker(is_abort=True, coordinator_epoch=0)
+COMMIT, ABORT = EndOfTransaction(Marker.COMMIT, 0), EndOfTransaction(Marker.ABORT, 0)
 
 
 def batch(
