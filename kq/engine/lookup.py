@@ -1,7 +1,8 @@
 """From a time to an offset (ListOffsets).
 
 The segment is found by the greatest timestamp of each, the batch by the time index, the record by decoding that one
-batch. Timestamps need not rise, so the answer is the first record, in the order of offsets, that is late enough.
+batch as far as needed. Timestamps need not rise, so the answer is the first record, in the order of offsets, that is
+late enough. A batch may have a timestamp and no records, when compaction has taken them.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+from kq.engine.entries import NO_TIMESTAMP
 from kq.engine.scan import headers
 from kq.engine.segment import Segment
-from kq.record.batch import BatchHeader, decode_records
+from kq.record.batch import BatchHeader, iter_records
 
 DECODE_LIMIT: Final = 1 << 30
 """Bytes one batch may unfold to. The producer's own limit, max.message.bytes, holds for the compressed form only."""
@@ -46,11 +48,12 @@ def with_greatest_timestamp(segments: Iterable[Segment]) -> TimestampOffset | No
     if best is None:
         return None
     latest = best.latest()
-    for position, header in (
-        best.headers_from(latest.offset) if latest.timestamp >= 0 else headers(best.log, 0, 1 << 62)
-    ):
+    has_timestamps = latest.timestamp != NO_TIMESTAMP
+    for position, header in best.headers_from(latest.offset) if has_timestamps else headers(best.log, 0, best.size):
         if header.max_timestamp == latest.timestamp:
-            return _first_in(best, position, header, latest.timestamp, -1)
+            found = _first_in(best, position, header, latest.timestamp, -1)
+            if found is not None:
+                return found
     return None
 
 
@@ -58,7 +61,7 @@ def _first_in(
     segment: Segment, position: int, header: BatchHeader, timestamp: int, start_offset: int
 ) -> TimestampOffset | None:
     batch = segment.log.read(position, header.size)
-    for record in decode_records(batch, limit=DECODE_LIMIT):
+    for record in iter_records(batch, limit=DECODE_LIMIT):
         if record.timestamp >= timestamp and record.offset >= start_offset:
             return TimestampOffset(record.timestamp, record.offset, header.leader_epoch)
     return None

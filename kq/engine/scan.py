@@ -2,7 +2,8 @@
 
 A batch says how long it is, so a scan touches 61 bytes of each. Small batches come many at a time out of one read,
 which grows while that pays. Nothing is trusted: a length or a magic that cannot be ends the scan with `DamagedBatch`,
-a batch that is cut short by the end of the file with `TornBatch`.
+a batch that is cut short by the end of the file with `TornBatch`. A header alone is a batch: compaction leaves it of a
+producer's last batch, for its sequence number (`MemoryRecords.filterTo`).
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def seek(
             base_offset, batch_length, magic, delta = unpack(chunk, inside)
             size = batch_length + LOG_OVERHEAD
             at = position + inside
-            if magic != MAGIC or size <= HEADER_SIZE or delta < 0 or base_offset < 0 or at + size > end:
+            if magic != MAGIC or size < HEADER_SIZE or delta < 0 or base_offset < 0 or at + size > end:
                 raise _damage(at, size, magic, end)
             last_offset = base_offset + delta
             if expected is not None:
@@ -100,7 +101,7 @@ def headers(file: File, position: int, end: int) -> Iterator[tuple[int, BatchHea
             at = position + inside
             if (
                 header.magic != MAGIC
-                or size <= HEADER_SIZE
+                or size < HEADER_SIZE
                 or header.last_offset_delta < 0
                 or header.base_offset < 0
                 or at + size > end
@@ -113,6 +114,6 @@ def headers(file: File, position: int, end: int) -> Iterator[tuple[int, BatchHea
 
 
 def _damage(position: int, size: int, magic: int, end: int) -> DamagedBatch:
-    if magic == MAGIC and size > HEADER_SIZE and position + size > end:
+    if magic == MAGIC and size >= HEADER_SIZE and position + size > end:
         return TornBatch(position, f"a batch of {size} bytes of which {end - position} are there")
     return DamagedBatch(position, f"no batch header (length {size - LOG_OVERHEAD}, magic {magic})")

@@ -62,7 +62,7 @@ def walk(file: File, size: int, base_offset: int, entries: Entries) -> Walk:
         while inside <= last:
             base, length, epoch, magic, crc, delta, timestamp, producer_id = unpack(chunk, inside)
             end = inside + length + LOG_OVERHEAD
-            if magic != MAGIC or length <= HEADER_SIZE - LOG_OVERHEAD or delta < 0 or base < 0:
+            if magic != MAGIC or length < HEADER_SIZE - LOG_OVERHEAD or delta < 0 or base < 0:
                 fault = _no_header(chunk[inside:], position + inside)
                 break
             if position + end > size:

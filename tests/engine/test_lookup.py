@@ -9,7 +9,7 @@ from threading import Event, Thread
 
 from kq.record.batch import Record, encode_batch
 from kq.record.compression import ZSTD
-from tests.support.batches import NOW, SMALL, append, make, open_log
+from tests.support.batches import NOW, SMALL, append, hollow, make, open_log
 from tests.support.memory_disk import MemoryDisk
 
 
@@ -40,6 +40,15 @@ def test_log_append_time_counts_for_every_record() -> None:
     records = [Record(n, NOW + n, None, b"x") for n in range(3)]
     append(log, memoryview(encode_batch(records, log_append_time=NOW + 50)))
     assert log.find_by_time(NOW + 2) == (NOW + 50, 0, 0)
+
+
+def test_a_batch_whose_records_compaction_took_is_passed_over() -> None:
+    log = open_log(MemoryDisk(), SMALL)
+    append(log, make(2, timestamp=NOW))
+    log.append_batches(hollow(2, 9, timestamp=NOW + 5), now_ms=NOW)
+    append(log, make(timestamp=NOW + 5))
+    assert log.find_by_time(NOW + 1) == (NOW + 5, 10, 0)
+    assert log.find_max_timestamp() == (NOW + 5, 10, 0)
 
 
 def test_only_the_batch_of_the_answer_is_read() -> None:

@@ -26,6 +26,7 @@ from tests.support.hurts import (
     fill,
     flip,
     garbage,
+    hollow_out,
     old_message,
     path,
     remove,
@@ -147,6 +148,8 @@ ROWS = [
         both(take_out(0, 4), cut(10, names.LOG, 2 * BATCH)),
         missing=(4, 18, 19),
     ),
+    Row("a producer's last batch without its records", hollow_out(20, 3), spoiled=(23,)),
+    Row("a producer's last batch without its records, clean", hollow_out(20, 3), spoiled=(23,), clean=True),
     Row("gaps inside segments", both(take_out(0, 0), take_out(10, 5), take_out(20, 2)), missing=(0, 15, 22)),
     Row("a gap between segments that were synced", cut(0, names.LOG, 2 * BATCH), missing=(8, 9), recovery_point=20),
     Row(

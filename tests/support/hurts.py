@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from kq.engine import names
 from kq.engine.settings import LogSettings
-from kq.record.batch import iter_batches
+from kq.record.batch import assemble, iter_batches, parse_header
 from tests.support import twins
 from tests.support.batches import DIRECTORY, NOW, append, make, open_log
 from tests.support.memory_disk import MemoryDisk
@@ -96,6 +96,17 @@ def take_out(base: int, number: int) -> Hurt:
     def hurt(disk: MemoryDisk) -> None:
         position, batch = batch_at(disk, base, number)
         edit(base, names.LOG, lambda log: log.__delitem__(slice(position, position + len(batch))))(disk)
+
+    return hurt
+
+
+def hollow_out(base: int, number: int) -> Hurt:
+    """Compaction took the records of this batch, and left its header for the producer's sequence number."""
+
+    def hurt(disk: MemoryDisk) -> None:
+        position, batch = batch_at(disk, base, number)
+        left = assemble(parse_header(batch)._replace(record_count=0), [])
+        edit(base, names.LOG, lambda log: log.__setitem__(slice(position, position + len(batch)), left))(disk)
 
     return hurt
 
