@@ -126,7 +126,7 @@ class Durability:
         """A flush of all there is; None when that is durable, or a flush is under way. OSError: it could not begin."""
         if self._flush is not None or self._is_durable(active, log_end_offset):
             return None
-        self._flush = self._make(active, log_end_offset, epochs, is_last=False)
+        self._flush = self._make(active, log_end_offset, epochs, with_indexes=False)
         self._flushed_since_ms, self._waiting_since_ms = self._waiting_since_ms, None
         return self._flush
 
@@ -137,8 +137,10 @@ class Durability:
         )
         if is_idle and self._is_durable(active, log_end_offset):
             return None
-        active.seal()
-        return self._make(active, log_end_offset, epochs, is_last=True)
+        has_grown = active.indexed_size != active.size
+        if has_grown:
+            active.seal()
+        return self._make(active, log_end_offset, epochs, with_indexes=has_grown)
 
     def _is_durable(self, active: Segment, log_end_offset: int) -> bool:
         return (
@@ -148,12 +150,14 @@ class Durability:
             and self._changes_synced == self._changes
         )
 
-    def _make(self, active: Segment, log_end_offset: int, epochs: tuple[EpochEntry, ...], *, is_last: bool) -> Flush:
-        covered = [Covered(segment, segment.size, True) for segment in self._rolled]
-        covered.append(Covered(active, active.size, is_last))
-        for segment, _, with_indexes in covered:
-            if with_indexes:
-                segment.write_indexes()
+    def _make(
+        self, active: Segment, log_end_offset: int, epochs: tuple[EpochEntry, ...], *, with_indexes: bool
+    ) -> Flush:
+        covered = [Covered.of(segment, with_indexes=True) for segment in self._rolled]
+        covered.append(Covered.of(active, with_indexes=with_indexes))
+        for one in covered:
+            if one.with_indexes:
+                one.segment.write_indexes()
         files = self._snapshots.waiting()
         if epochs != self._epochs_in_file:
             files.append((f"{self._directory}/{checkpoint.LEADER_EPOCHS}", checkpoint.encode_epochs(epochs)))
@@ -174,11 +178,11 @@ class Durability:
         if flush.cancelled or flush.error is not None:
             self._waiting_since_ms = self._flushed_since_ms or self._waiting_since_ms
             return
-        for segment, size, with_indexes in flush.covered:
-            segment.synced_size = size
-            if with_indexes:
-                segment.indexed_size = size
-        sealed = [segment for segment, _, with_indexes in flush.covered if with_indexes]
+        for one in flush.covered:
+            one.segment.synced_size = one.size
+            if one.with_indexes:
+                one.segment.indexed_size = one.size
+        sealed = [one.segment for one in flush.covered if one.with_indexes]
         self._rolled = [segment for segment in self._rolled if segment not in sealed]
         self._snapshots.note_written(flush.files)
         self._epochs_in_file = flush.epochs

@@ -2,7 +2,7 @@
 
 Order (SEMANTICS rule 11): rolled segments with their indexes, producer snapshots, leader epochs, the directory, and
 last the segment that grows. Only when all of it has succeeded may the recovery point move; acks of the
-fsync-before-ack mode wait for it.
+fsync-before-ack mode wait for it. A file in which nothing has changed since it was last synced is left out.
 
 A sync that fails is never repeated in the hope that it succeeds: Linux marks the pages it could not write as clean and
 answers the next fsync with success ("fsyncgate"). The log has failed then until recovery opens it again; Kafka takes
@@ -27,11 +27,16 @@ from kq.engine.segment import Segment
 
 
 class Covered(NamedTuple):
-    """How much of a segment a flush covers."""
+    """What a flush makes durable of a segment."""
 
     segment: Segment
-    size: int
-    with_indexes: bool
+    size: int  # of its log, when the flush began
+    with_log: bool  # some of these bytes are not durable yet
+    with_indexes: bool  # it no longer grows
+
+    @classmethod
+    def of(cls, segment: Segment, *, with_indexes: bool) -> Covered:
+        return cls(segment, segment.size, segment.synced_size != segment.size, with_indexes)
 
 
 class Flush:
@@ -85,9 +90,9 @@ class Flush:
                 self.error = error
 
     def _run(self) -> None:
-        for segment, _, with_indexes in self.covered:
-            if with_indexes:
-                for file in segment.files:
+        for one in self.covered:
+            if one.with_indexes:
+                for file in one.segment.files if one.with_log else one.segment.files[1:]:
                     self._sync(file.sync)
         for path, content in self.files:
             try:
@@ -97,9 +102,9 @@ class Flush:
                 raise
         if self.directory is not None:
             self._sync(partial(self._disk.sync_directory, self.directory))
-        for segment, _, with_indexes in self.covered:
-            if not with_indexes:
-                self._sync(segment.log.sync)
+        for one in self.covered:
+            if one.with_log and not one.with_indexes:
+                self._sync(one.segment.log.sync)
 
     def _sync(self, sync: Callable[[], None]) -> None:
         try:

@@ -87,8 +87,9 @@ class Loader:
                 segment.size = self._walks[segment.base_offset].good_size
         if not segments:
             created = Segment.create(self._disk, self._directory, self._log_start_offset, self._settings, self._now_ms)
-            return self._loaded([created], plan, None)
-        return self._loaded(segments, plan, self._read_epochs())
+            return self._loaded([created], self._log_start_offset, plan, None)
+        start = max(self._log_start_offset, segments[0].base_offset)
+        return self._loaded(segments, start, plan, self._read_epochs(start))
 
     # ---- looking
 
@@ -208,46 +209,28 @@ class Loader:
 
     # ---- what is not in the segments
 
-    def _read_epochs(self) -> tuple[EpochEntry, ...] | None:
+    def _read_epochs(self, log_start_offset: int) -> tuple[EpochEntry, ...] | None:
+        """As the checkpoint says; None when the log has to say it."""
         if checkpoint.LEADER_EPOCHS not in self._names:
             return None
         path = f"{self._directory}/{checkpoint.LEADER_EPOCHS}"
         try:
-            return EpochCache(checkpoint.decode_epochs(self._disk.read(path))).entries
+            entries = EpochCache(checkpoint.decode_epochs(self._disk.read(path))).entries
         except CorruptCheckpoint as fault:
             _LOG.warning("%s is of no use, %s: the epochs are read from the log", path, fault)
             return None
+        if not self._clean and not (entries and entries[0].start_offset <= log_start_offset):
+            return None  # the log begins earlier again than it did when they were written
+        return entries
 
-    def _loaded(self, segments: list[Segment], plan: Plan, epochs_in_file: tuple[EpochEntry, ...] | None) -> Loaded:
+    def _loaded(
+        self, segments: list[Segment], start: int, plan: Plan, epochs_in_file: tuple[EpochEntry, ...] | None
+    ) -> Loaded:
         end = plan.log_end_offset
-        start = max(self._log_start_offset, segments[0].base_offset)
         walked = [] if self._clean else [one for one in segments if one.base_offset in self._walks]
-        if not self._clean and epochs_in_file is not None and not _covers(epochs_in_file, start):
-            epochs_in_file = None  # the log begins earlier again than it did when they were written
-        redo = {segment.base_offset for segment in (*walked, *_with_corrupt_transactions(segments))}
-        epochs = EpochCache(epochs_in_file or ())
-        removed = {step.name for step in plan.steps if isinstance(step, recovery.Remove)}
-        offsets = [one for one in self._offsets(names.SNAPSHOT) if names.file_name(one, names.SNAPSHOT) not in removed]
-        snapshots = Snapshots(self._disk, self._directory, offsets)
-        if redo:
-            epochs.truncate_from_end(min(redo))  # what begins there is read from the batches
-        replayed_from, producers = -1, ProducerStates()
-        if epochs_in_file is not None:
-            replayed_from, producers = snapshots.restore(min(redo, default=end))
-        read = {segment.base_offset: self._walks[segment.base_offset] for segment in walked}
-        told = {base_offset: one.epochs for base_offset, one in read.items() if not one.has_producers}
-        aborted = replay(segments, replayed_from, end, producers, epochs, self._now_ms, told)
-        for segment in segments:
-            if segment.base_offset in redo:
-                segment.replace_aborted(aborted.get(segment.base_offset, []))
-        epochs.truncate_from_end(end)
-        epochs.truncate_from_start(start)
-        producers.truncate_before(start)
-        active = segments[-1]
-        if self._clean:
-            active.synced_size = active.size
-            reindexed = any(isinstance(step, Reindex) and step.base_offset == active.base_offset for step in plan.steps)
-            active.indexed_size = -1 if reindexed else active.size
+        snapshots = self._snapshots(plan)
+        ledger = self._ledger(segments, walked, snapshots, epochs_in_file, start, end)
+        self._note_what_is_durable(segments[-1], walked, plan)
         for segment in segments:
             for file in segment.files:
                 file.close()  # ten thousand partitions are opened one after the other, few are used soon
@@ -256,16 +239,59 @@ class Loader:
             self._directory,
             snapshots,
             recovery_point=end if self._clean else min(self._recovery_point, end),
-            rolled=[segment for segment in walked if segment is not active],
+            rolled=[segment for segment in walked if segment is not segments[-1]],
             epochs_in_file=epochs_in_file,
             is_durable=self._clean and not plan.starts_anew,
         )
-        row = Row(self._disk, self._directory, segments)
-        return Loaded(row, start, end, Ledger(producers, epochs, snapshots), snapshots, durability)
+        return Loaded(Row(self._disk, self._directory, segments), start, end, ledger, snapshots, durability)
 
+    def _snapshots(self, plan: Plan) -> Snapshots:
+        removed = {step.name for step in plan.steps if isinstance(step, recovery.Remove)}
+        left = [one for one in self._offsets(names.SNAPSHOT) if names.file_name(one, names.SNAPSHOT) not in removed]
+        return Snapshots(self._disk, self._directory, left)
 
-def _covers(epochs: tuple[EpochEntry, ...], start_offset: int) -> bool:
-    return bool(epochs) and epochs[0].start_offset <= start_offset
+    def _ledger(
+        self,
+        segments: list[Segment],
+        walked: list[Segment],
+        snapshots: Snapshots,
+        epochs_in_file: tuple[EpochEntry, ...] | None,
+        start: int,
+        end: int,
+    ) -> Ledger:
+        """From the newest snapshot and the epoch checkpoint, as far as they can be believed; the batches say the rest.
+        What was walked, and a segment whose transaction index is corrupt, is read again for its aborted transactions
+        too."""
+        redo = {segment.base_offset for segment in (*walked, *_with_corrupt_transactions(segments))}
+        epochs = EpochCache(epochs_in_file or ())
+        if redo:
+            epochs.truncate_from_end(min(redo))
+        replayed_from, producers = -1, ProducerStates()
+        if epochs_in_file is not None:
+            replayed_from, producers = snapshots.restore(min(redo, default=end))
+        walks = {segment.base_offset: self._walks[segment.base_offset] for segment in walked}
+        told = {base_offset: walk.epochs for base_offset, walk in walks.items() if not walk.has_producers}
+        aborted = replay(segments, replayed_from, end, producers, epochs, self._now_ms, told)
+        for segment in segments:
+            if segment.base_offset in redo:
+                segment.replace_aborted(aborted.get(segment.base_offset, []))
+        epochs.truncate_from_end(end)
+        epochs.truncate_from_start(start)
+        producers.truncate_before(start)
+        return Ledger(producers, epochs, snapshots)
+
+    def _note_what_is_durable(self, active: Segment, walked: list[Segment], plan: Plan) -> None:
+        """After a clean stop everything is. After another what lies below the recovery point, and the log of a segment
+        that was mended, which ended with a sync; the indexes are new."""
+        if self._clean:
+            active.synced_size = active.size
+            reindexed = any(isinstance(step, Reindex) and step.base_offset == active.base_offset for step in plan.steps)
+            active.indexed_size = -1 if reindexed else active.size
+            return
+        mended = {step.base_offset for step in plan.steps if isinstance(step, recovery.Cut | recovery.Rewrite)}
+        for segment in walked:
+            if segment.base_offset in mended or self._walks[segment.base_offset].next_offset <= self._recovery_point:
+                segment.synced_size = segment.size
 
 
 def _look_at_end(segment: Segment) -> tuple[int, Latest] | None:

@@ -48,7 +48,7 @@ class Segment(SegmentReader):
             time_entries=time_entries,
             txn_size=txn_size,
         )
-        self.synced_size = 0  # bytes of the log that a sync of ours has covered
+        self.synced_size = 0  # bytes of the log that are known to be durable; -1: a torn write was taken back
         self.indexed_size = -1  # size of the log when it was sealed and its indexes synced; -1: not known to be
         self.created_ms = now_ms  # stands in for the age of a segment whose batches have no timestamps
         self._has_full_index = self._is_index_full()
@@ -84,7 +84,8 @@ class Segment(SegmentReader):
         self._since_entry += size
 
     def drop_torn_write(self) -> None:
-        """After a failed append: the file ends again where the last whole batch does."""
+        """After a failed append: the file ends again where the last whole batch does. A crash may undo that."""
+        self.synced_size = self.indexed_size = -1
         self.log.truncate(self.size)
 
     def configure(self, settings: LogSettings) -> None:
@@ -142,9 +143,9 @@ class Segment(SegmentReader):
         """Drop every batch that holds `offset` or begins above it. Returns the offset where the segment ends now, which
         may be lower: a batch goes as a whole."""
         place = self.locate(offset)
+        self._ends = {}  # also above a last batch that stays: the offsets behind it will be used again
         if place is None:
             return offset
-        self._ends = {}
         self.log.truncate(place.position)
         self.size = place.position
         self.synced_size = min(self.synced_size, self.size)

@@ -14,7 +14,20 @@ from kq.engine.settings import LogSettings
 from kq.errors import Err
 from kq.record.batch import parse_header, set_offset_and_epoch
 from kq.record.compression import ZSTD
-from tests.support.batches import DIRECTORY, NOW, SMALL, append, bases, fails, fill, make, open_log, read_all, retain
+from tests.support.batches import (
+    DIRECTORY,
+    NOW,
+    SMALL,
+    append,
+    bases,
+    fails,
+    fill,
+    flush,
+    make,
+    open_log,
+    read_all,
+    retain,
+)
 from tests.support.memory_disk import MemoryDisk
 
 BATCH = len(make(size=50))
@@ -232,6 +245,66 @@ def test_an_idle_log_costs_nothing_to_close() -> None:
         log.close()
         assert disk.operations == {}
     fails(Err.KAFKA_STORAGE_ERROR, append, log, make())
+
+
+def synced(disk: MemoryDisk) -> list[str]:
+    """The files that are synced from now on; the list grows."""
+    found: list[str] = []
+    operate = disk.operate
+
+    def watch(operation: str, path: str) -> int | None:
+        if operation == "sync":
+            found.append(path.removeprefix(f"{DIRECTORY}/").lstrip("0"))
+        return operate(operation, path)
+
+    disk.operate = watch  # type: ignore[method-assign]
+    return found
+
+
+def test_a_close_syncs_only_what_has_changed_since_the_last_sync() -> None:
+    disk = MemoryDisk()
+    log = open_log(disk, SMALL)
+    log.start_epoch(0)
+    fill(log, 5)
+    flush(log)
+    found = synced(disk)
+    log.close()
+    assert found == [".index", ".timeindex", "5.snapshot.tmp"]
+    log = open_log(disk, SMALL, clean=True)
+    log.advance_start(2)  # the epoch begins there now
+    found.clear()
+    log.close()
+    assert found == ["leader-epoch-checkpoint.tmp"]
+
+
+def test_after_a_kill_what_lies_below_the_recovery_point_is_not_synced_again() -> None:
+    disk = MemoryDisk()
+    log = open_log(disk, SMALL)
+    fill(log, 15)
+    flush(log)
+    log = open_log(disk, SMALL, recovery_point=15)
+    found = synced(disk)
+    log.close()
+    assert ".log" not in found
+    assert "10.log" not in found
+    assert {"10.index", "10.timeindex"} < set(found)
+    log = open_log(disk, SMALL, recovery_point=14)
+    found.clear()
+    log.close()
+    assert "10.log" in found
+
+
+def test_a_torn_write_that_was_taken_back_is_synced() -> None:
+    disk = MemoryDisk()
+    log = open_log(disk, SMALL)
+    fill(log, 5)
+    log.close()
+    log = open_log(disk, SMALL, clean=True)
+    disk.fail("write", names.LOG)
+    fails(Err.KAFKA_STORAGE_ERROR, append, log, make())
+    found = synced(disk)
+    log.close()
+    assert ".log" in found
 
 
 def test_a_clean_close_survives_the_power() -> None:

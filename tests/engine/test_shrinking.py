@@ -8,7 +8,7 @@ from random import Random
 
 from kq.engine import names
 from kq.errors import Err
-from kq.record.batch import BatchHeader, parse_header
+from kq.record.batch import BatchHeader, parse_header, set_offset_and_epoch
 from tests.support import twins
 from tests.support.batches import (
     DIRECTORY,
@@ -178,6 +178,26 @@ def test_readers_do_not_go_on_where_the_log_was_before() -> None:
         region = log.read(offset, 1, end_offset=8)
         assert region is not None
         assert parse_header(region.read()).base_offset == offset
+
+
+def test_a_truncation_in_a_gap_forgets_where_readers_were() -> None:
+    """Compaction left no batch between 5 and 20, where a segment begins; then the offsets between are used again."""
+    log = open_log(MemoryDisk(), replace(SMALL, segment_bytes=5 * BATCH))
+    fill(log, 5)
+    behind = make(size=50)
+    set_offset_and_epoch(behind, 0, 20, 0)
+    log.append_batches(behind, now_ms=NOW)
+    assert bases(log) == [0, 20]
+    assert log.read(0, 1 << 20, end_offset=21) is not None
+    log.configure(replace(SMALL, segment_bytes=10_000))
+    log.truncate_to(15, now_ms=NOW)
+    assert log.log_end_offset == 15
+    fill(log, 8)
+    for offset, end_offset, count in ((15, 20, 5), (20, 23, 3)):
+        region = log.read(offset, 1 << 20, end_offset=end_offset)
+        assert region is not None
+        assert parse_header(region.read()).base_offset == offset
+        assert len(region) == count * BATCH
 
 
 def test_a_flush_that_was_overtaken_does_nothing() -> None:
