@@ -244,10 +244,11 @@ class Log:
         except (OSError, DamagedIndex) as error:
             raise self._health.refusal("read from", error) from error
 
-    def aborted_in(self, offset: int, end_offset: int) -> list[tuple[int, int]]:
-        """Producer id and first offset of each aborted transaction that touches [offset, end_offset)."""
+    def aborted_in(self, offset: int, region: Region) -> list[tuple[int, int]]:
+        """Producer id and first offset of each aborted transaction that touches [offset, end of the region), the region
+        being what a read from `offset` has just given (Kafka's LocalLog.addAbortedTransactions)."""
         with self._health.refusing("read from"):
-            return self._row.aborted_in(offset, end_offset)
+            return self._row.aborted_in(offset, region, self.log_end_offset)
 
     def find_by_time(self, timestamp_ms: int) -> TimestampOffset | None:
         """The first record at or after a time."""

@@ -19,30 +19,30 @@ if TYPE_CHECKING:
 class Region:
     """`length` bytes from `position`, made by `File.region`. Used from any thread."""
 
-    __slots__ = ("_file", "length", "position")
+    __slots__ = ("file", "length", "position")
 
     def __init__(self, file: File, position: int, length: int) -> None:
-        self._file = file
+        self.file = file
         self.position = position
         self.length = length
         file.hold()
 
     def __del__(self) -> None:
-        self._file.drop()
+        self.file.drop()
 
     def __len__(self) -> int:
         return self.length
 
     def __repr__(self) -> str:
-        return f"Region({self._file.path}, {self.position}+{self.length})"
+        return f"Region({self.file.path}, {self.position}+{self.length})"
 
     def read(self) -> bytes:
         """The bytes themselves, for TLS, for short answers and for tests."""
-        return self._file.read(self.position, self.length)
+        return self.file.read(self.position, self.length)
 
     def open(self) -> Pin:
         """`with region.open() as fd`: a descriptor that is valid, and of this file, until the block ends."""
-        return Pin(self._file)
+        return Pin(self.file)
 
 
 class Pin:

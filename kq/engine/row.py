@@ -68,11 +68,16 @@ class Row:
                 return None
         return None
 
-    def aborted_in(self, offset: int, end_offset: int) -> list[tuple[int, int]]:
-        """Producer id and first offset of each aborted transaction that touches [offset, end_offset). The entry of one
-        is in the segment of its marker: the search goes upwards until an entry says that no later one can matter."""
+    def aborted_in(self, offset: int, region: Region, log_end_offset: int) -> list[tuple[int, int]]:
+        """Producer id and first offset of each aborted transaction that touches what a read from `offset` gave. The
+        entry of one is in the segment of its marker: the search goes upwards until an entry says that no later one can
+        matter."""
+        row = self.segments[self.holding(offset) :]
+        if not any(segment.txn_size for segment in row):
+            return []
+        end_offset = _end_of(region, row, log_end_offset)
         found: list[tuple[int, int]] = []
-        for segment in self.segments[self.holding(offset) :]:
+        for segment in row:
             entries, is_complete = overlapping(segment.aborted(), offset, end_offset)
             found += [(entry.producer_id, entry.first_offset) for entry in entries]
             if is_complete:
@@ -141,3 +146,15 @@ class Row:
             for file in segment.files:
                 file.unlink()
             self._disk.sync_directory(self._directory)
+
+
+def _end_of(region: Region, row: Segments, log_end_offset: int) -> int:
+    """No batch of the region reaches this offset, and the next one does. (Kafka's `fetchUpperBoundOffset` is content
+    with the next index entry.)"""
+    for number, segment in enumerate(row):
+        if segment.log is region.file:
+            place = segment.locate_after(region.position, region.position + len(region))
+            if place is not None:
+                return place.base_offset
+            return row[number + 1].base_offset if number + 1 < len(row) else log_end_offset
+    return log_end_offset

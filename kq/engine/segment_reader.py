@@ -126,6 +126,10 @@ class SegmentReader:
             return seek(self.log, position, self.size, offset=offset)
         return self._seek(self.index.floor, offset - self.base_offset, 0, offset=offset)
 
+    def locate_after(self, start: int, end: int) -> Place | None:
+        """The batch at position `end`, which those from position `start` on lead to; None at the end of the segment."""
+        return None if end >= self.size else self._seek(self.index.floor_by_value, end, start, limit=end)
+
     def start_of_read(self, offset: int) -> int:
         """The position of the first batch that holds `offset` or begins above it; the size when there is none."""
         if offset <= self.base_offset:

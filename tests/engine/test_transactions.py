@@ -6,7 +6,9 @@ from dataclasses import replace
 from random import Random
 
 from kq.engine import names
-from tests.support.batches import DIRECTORY, SMALL, append, flush, make, marker, open_log
+from kq.engine.log import Log
+from kq.record.batch import iter_batches
+from tests.support.batches import DIRECTORY, SMALL, append, fill, flush, make, marker, open_log
 from tests.support.memory_disk import MemoryDisk
 
 
@@ -38,12 +40,35 @@ def test_aborted_transactions_agree_with_a_plain_list() -> None:
                 log = open_log(disk, log.settings, clean=True)
             log.producers.acknowledge(log.log_end_offset)
             assert log.first_unstable_offset == min(open_since.values(), default=None)
+        stable = min(open_since.values(), default=log.log_end_offset)
         for _ in range(60):
-            stable = min(open_since.values(), default=log.log_end_offset)
             offset = rng.randrange(stable)
-            end = rng.randrange(offset, stable + 1)
-            wanted = {(pid, first) for pid, first, last in aborted if last >= offset and first < end}
-            assert set(log.aborted_in(offset, end)) == wanted
+            region = log.read(offset, rng.choice((1, 300, 900, 1 << 20)), end_offset=rng.randrange(offset, stable) + 1)
+            assert region is not None
+            *_, (_, last_read) = iter_batches(region.read())
+            wanted = {(pid, first) for pid, first, last in aborted if last >= offset and first < last_read.next_offset}
+            assert set(log.aborted_in(offset, region)) == wanted
+
+
+def test_of_a_log_without_transactions_nothing_is_looked_up() -> None:
+    disk = MemoryDisk()
+    log = open_log(disk, SMALL)
+    fill(log, 25)
+    region = log.read(3, 300, end_offset=25)
+    assert region is not None
+    disk.operations.clear()
+    assert log.aborted_in(3, region) == []
+    assert not disk.operations
+
+
+def aborted_in(log: Log) -> set[tuple[int, int]]:
+    """Those of the whole log, segment by segment."""
+    found: set[tuple[int, int]] = set()
+    for segment in log.segments:
+        region = log.read(segment.base_offset, 1 << 20, end_offset=log.log_end_offset)
+        assert region is not None
+        found.update(log.aborted_in(segment.base_offset, region))
+    return found
 
 
 def test_a_damaged_transaction_index_is_made_again() -> None:
@@ -52,11 +77,11 @@ def test_a_damaged_transaction_index_is_made_again() -> None:
     for number in range(12):
         append(log, make(producer_id=1, epoch=0, sequence=number, transactional=True))
         append(log, marker(commit=number % 2 == 0, producer_id=1))
-    wanted = log.aborted_in(0, log.log_end_offset)
+    wanted = aborted_in(log)
     assert len(wanted) == 6
     log.close()
     hurt = [entry.name for entry in disk.entries(DIRECTORY) if entry.name.endswith(names.TXN_INDEX)]
     for name in hurt:
         disk.spoil(f"{DIRECTORY}/{name}", b"\1" * 34)
     again = open_log(disk, SMALL, clean=True)
-    assert again.aborted_in(0, again.log_end_offset) == wanted
+    assert aborted_in(again) == wanted

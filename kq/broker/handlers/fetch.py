@@ -185,7 +185,7 @@ class _Reader:
         read.last_stable_offset = partition.last_stable_offset
         read.log_start_offset = log.log_start_offset
         if isolation_level == READ_COMMITTED:
-            read.aborted = log.aborted_in(position.fetch_offset, read.last_stable_offset) if read.region else []
+            read.aborted = log.aborted_in(position.fetch_offset, read.region) if read.region else []
 
     def missing_bytes(self, reads: list[Read]) -> int:
         """How many bytes more it takes until the answer may go out; 0 or less: now."""
