@@ -8,6 +8,11 @@ A start (`load`):
    is and reported. One partition that cannot be loaded keeps no other from being served.
 3. What a deletion left over is collected.
 
+A refused directory is in the way of its partition: that is not served, and not made anew either, so that what was put
+there by mistake can be put right. It is so until the topic is deleted. A stranger or a stray that is then in the way of
+a new partition is renamed to `-stray` and kept, for nobody here knows what it is worth. (Kafka's LogManager renames all
+that the metadata does not know, at its start.)
+
 What is promised:
 - No crash undoes a `create` or a `delete` that has returned: the data directory is synced, once for many of them inside
   `one_sync`. What `partition.metadata` says is not synced, as in Kafka: the metadata store knows it, and the next start
@@ -28,6 +33,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Final
 
@@ -106,38 +112,28 @@ class LogStore:
         for path in found.leftovers:
             self._doomed.add(path, now_ms)
         settings = {topic: settings_for(topic) for topic in {one.topic for one in found.known}}
-        clean = self._directory.was_clean
-        quick = [one for one in found.known if clean and one[:2] in self._offsets.recovery_points]
-        slow = [one for one in found.known if not clean or one[:2] not in self._offsets.recovery_points]
-        done = 0
+        was_clean = self._directory.was_clean
+        quick = [one for one in found.known if was_clean and one.key in self._offsets.recovery_points]
+        slow = [one for one in found.known if not was_clean or one.key not in self._offsets.recovery_points]
 
-        def note(one: Found, outcome: Log | str) -> None:
-            nonlocal done
-            done += 1
+        def open_log(one: Found, *, clean: bool) -> Log | str:
+            return self._open_log(one, settings[one.topic], topic_ids[one.topic], clean=clean)
+
+        for done, (one, outcome) in enumerate(_open_all(open_log, quick, slow, workers), 1):
             if isinstance(outcome, Log):
-                self._logs[one.topic, one.partition] = outcome
+                self._logs[one.key] = outcome
             else:
-                found.refused.append(Refused(one.topic, one.partition, one.path, outcome))
+                found.refused.append(Refused(one.topic, one.partition, one.path, outcome, is_foreign=False))
             if progress is not None:
                 progress(done, len(found.known))
-
-        for one in quick:
-            note(one, self._open_log(one, settings[one.topic], topic_ids[one.topic], clean=True))
-        if slow:
-            with ThreadPoolExecutor(workers, "recovery") as pool:
-                outcomes = pool.map(
-                    lambda one: self._open_log(one, settings[one.topic], topic_ids[one.topic], clean=False), slow
-                )
-                for one, outcome in zip(slow, outcomes, strict=True):
-                    note(one, outcome)
         for refused in found.refused:
             _LOG.error("%s", refused)
-        self._refused = {(one.topic, one.partition): one for one in found.refused}
-        unloaded = {*self._refused, *((one.topic, one.partition) for one in found.strays)}
-        self._offsets.loaded(unloaded, was_clean=clean)
+        self._refused = {one.key: one for one in found.refused if one.topic in topic_ids}
+        unloaded = {one.key for one in found.refused} | {one.key for one in found.strays}
+        self._offsets.loaded(unloaded, was_clean=was_clean)
         self._is_loaded = True
         return LoadReport(
-            was_clean=clean,
+            was_clean=was_clean,
             loaded=len(self._logs),
             scanned=len(slow),
             refused=tuple(found.refused),
@@ -147,7 +143,6 @@ class LogStore:
 
     def _open_log(self, one: Found, settings: LogSettings, topic_id: bytes, *, clean: bool) -> Log | str:
         """The log, or the sentence why it cannot be served. Runs in a thread of the pool, for a scan."""
-        key = one.topic, one.partition
         try:
             if one.topic_id is None:
                 self._write_partition_metadata(one.path, topic_id)
@@ -159,8 +154,8 @@ class LogStore:
                 settings,
                 now_ms=self._now_ms,
                 clean=clean,
-                recovery_point=self._offsets.recovery_points.get(key, 0),
-                log_start_offset=self._offsets.log_starts.get(key, 0),
+                recovery_point=self._offsets.recovery_points.get(one.key, 0),
+                log_start_offset=self._offsets.log_starts.get(one.key, 0),
             )
         except OSError as error:
             return f"it cannot be read: {error}."
@@ -176,7 +171,7 @@ class LogStore:
         return list(self._logs.values())
 
     def refusal(self, topic: str, partition: int) -> Refused | None:
-        """Why this partition is not served though it is there."""
+        """Why this partition of a known topic is not served though it is there."""
         return self._refused.get((topic, partition))
 
     def highest_producer_id(self) -> int:
@@ -188,7 +183,8 @@ class LogStore:
     def create(
         self, topic: str, partition: int, topic_id: bytes, settings: LogSettings, *, now_ms: int | None = None
     ) -> Log:
-        """A new, empty log. KafkaError(KAFKA_STORAGE_ERROR) when the disk refuses, or the directory was refused."""
+        """A new, empty log; a directory that has its name is set aside. KafkaError(KAFKA_STORAGE_ERROR) when the disk
+        refuses, or the partition is there and was refused."""
         key = topic, partition
         if key in self._logs:
             raise ValueError(f"{topic}-{partition} is there already")
@@ -198,7 +194,8 @@ class LogStore:
         path = os.path.join(self.data_dir, directory_name(topic, partition))
         try:
             if self._disk.exists(path):
-                self._rename(key, path, Kind.STRAY)
+                aside = self._rename(key, path, Kind.STRAY)
+                _LOG.warning("%s was in the way of a new partition, and is %s now", path, aside)
             self._offsets.forget(key, self._logs)
             log = self._logs[key] = self._make(key, path, topic_id, settings)
         except OSError as error:
@@ -217,20 +214,24 @@ class LogStore:
         return log
 
     def delete(self, topic: str, partition: int, now_ms: int) -> None:
-        """The log is gone at once; its files go with `collect`, file.delete.delay.ms from now on. One that was refused
-        is left where it is. KafkaError(KAFKA_STORAGE_ERROR) when the disk refuses: it is closed, but not deleted."""
+        """The log is gone at once; its files go with `collect`, file.delete.delay.ms from now on. What could not be
+        loaded goes too, without delay; a stranger in its place stays where it is. KafkaError(KAFKA_STORAGE_ERROR) when
+        the disk refuses: it is closed, but not deleted."""
         key = topic, partition
         self._now_ms = now_ms
-        log = self._logs.pop(key, None)
-        if log is None:
-            return
-        log.discard()
+        log, refused = self._logs.pop(key, None), self._refused.pop(key, None)
+        path = os.path.join(self.data_dir, directory_name(topic, partition))
+        due_ms = now_ms
         try:
-            path = self._rename(key, log.directory, Kind.DELETED)
-            self._doomed.add(path, now_ms + log.settings.file_delete_delay_ms)
+            if log is not None:
+                due_ms += log.settings.file_delete_delay_ms
+                log.discard()
+            elif refused is None or refused.is_foreign:
+                return
+            self._doomed.add(self._rename(key, path, Kind.DELETED), due_ms)
             self._sync()
         except OSError as error:
-            raise KafkaError(Err.KAFKA_STORAGE_ERROR, f"Could not delete {log.directory}: {error.strerror}.") from error
+            raise KafkaError(Err.KAFKA_STORAGE_ERROR, f"Could not delete {path}: {error.strerror}.") from error
 
     @contextmanager
     def one_sync(self) -> Iterator[None]:
@@ -304,6 +305,16 @@ class LogStore:
             faults.append(f"{self.data_dir}: {error.strerror}.")
         if faults:
             raise KafkaError(Err.KAFKA_STORAGE_ERROR, f"{len(faults)} could not be closed; the first: {faults[0]}")
+
+
+def _open_all(
+    open_log: Callable[..., Log | str], quick: list[Found], slow: list[Found], workers: int
+) -> Iterator[tuple[Found, Log | str]]:
+    """The quick ones in this thread, those that must be scanned in several."""
+    for one in quick:
+        yield one, open_log(one, clean=True)
+    with ThreadPoolExecutor(workers, "recovery") as pool:
+        yield from zip(slow, pool.map(partial(open_log, clean=False), slow), strict=True)
 
 
 def _close_log(log: Log) -> str:

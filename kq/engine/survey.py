@@ -9,7 +9,7 @@ to a new topic, an id never is. Both must fit what the metadata store knows:
     name unknown                             stray: only the metadata store could say whose it is
     name unknown, id of another topic        refused: a copy under a second name; two logs of one partition
 
-Refused and stray directories are left exactly as they are.
+Refused and stray directories are left exactly as they are, until a new partition needs the name (store.py).
 """
 
 from __future__ import annotations
@@ -34,12 +34,21 @@ class Found(NamedTuple):
     topic_id: bytes | None  # as its partition.metadata says; None: says nothing that can be read
     path: str
 
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.topic, self.partition
+
 
 class Refused(NamedTuple):
     topic: str
     partition: int
     path: str
     reason: str  # a sentence
+    is_foreign: bool  # it belongs to another topic; else to this one, and cannot be loaded
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.topic, self.partition
 
     def __str__(self) -> str:
         return f"{self.path} is not served: {self.reason}"
@@ -93,4 +102,4 @@ def _place(result: Survey, found: Found, topic_ids: Mapping[str, bytes], topic_o
     else:
         result.strays.append(found)
         return
-    result.refused.append(Refused(found.topic, found.partition, found.path, reason))
+    result.refused.append(Refused(found.topic, found.partition, found.path, reason, is_foreign=True))

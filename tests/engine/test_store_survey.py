@@ -30,12 +30,70 @@ def test_a_foreign_topic_id_is_refused_alone_and_named(tmp_path: Path) -> None:
     assert store.get("a", 1) is None
     assert store.refusal("a", 1) == refused
     assert store.refusal("a", 0) is None
-    with pytest.raises(KafkaError, match=r"a-1 is not served: its topic id") as caught:
+    with pytest.raises(KafkaError, match=r"a-1 is not served: its topic id"):
         store.create("a", 1, A, SETTINGS)
-    assert caught.value.code is Err.KAFKA_STORAGE_ERROR
     store.delete("a", 1, now_ms=1)
     store.close()
     assert content(tmp_path / "a-1") == before
+
+
+def set_aside(path: Path) -> Path:
+    (found,) = path.glob("*-stray")
+    parsed = parse(found.name)
+    assert parsed is not None
+    assert parsed.kind is Kind.STRAY
+    return found
+
+
+def test_a_stranger_makes_room_for_a_new_topic_of_its_name_and_is_kept(tmp_path: Path) -> None:
+    filled(tmp_path, {"a": A})
+    (tmp_path / "a-0" / checkpoint.PARTITION_METADATA).write_bytes(checkpoint.encode_partition_metadata(C))
+    before = content(tmp_path / "a-0")
+    store, _ = started(tmp_path, {"a": A})
+    store.delete("a", 0, now_ms=1)
+    assert store.refusal("a", 0) is None
+    log = store.create("a", 0, B, SETTINGS)
+    assert log.log_end_offset == 0
+    append(log, b"new")
+    assert content(set_aside(tmp_path)) == before
+    store.close()
+    store, report = started(tmp_path, {"a": B})
+    assert report.refused == ()
+    assert values(must(store.get("a", 0))) == [b"new"]
+    store.close()
+
+
+def test_a_copy_makes_room_for_a_new_topic_of_its_name_and_is_kept(tmp_path: Path) -> None:
+    filled(tmp_path, {"a": A})
+    shutil.copytree(tmp_path / "a-0", tmp_path / "copy-0")
+    before = content(tmp_path / "copy-0")
+    store, report = started(tmp_path, {"a": A})
+    assert [one.key for one in report.refused] == [("copy", 0)]
+    assert store.refusal("copy", 0) is None
+    assert store.create("copy", 0, B, SETTINGS).log_end_offset == 0
+    assert content(set_aside(tmp_path)) == before
+    store.close()
+
+
+def test_a_name_that_cannot_be_freed_is_freed_later(tmp_path: Path) -> None:
+    filled(tmp_path, {"a": A})
+    shutil.copytree(tmp_path / "a-0", tmp_path / "copy-0")
+
+    class Stubborn(OsDisk):
+        def rename(self, path: str, new_path: str) -> None:
+            raise OSError(errno.EACCES, "Permission denied", path)
+
+    store = LogStore.open(disk := Stubborn(), str(tmp_path), node_id=1, cluster_id=CLUSTER)
+    store.load(lambda _: SETTINGS, {"a": A}, now_ms=1)
+    before = content(tmp_path / "copy-0")
+    with pytest.raises(KafkaError, match=r"Could not make .*/copy-0: Permission denied") as caught:
+        store.create("copy", 0, B, SETTINGS)
+    assert caught.value.code is Err.KAFKA_STORAGE_ERROR
+    assert content(tmp_path / "copy-0") == before
+    disk.rename = OsDisk.rename.__get__(disk)  # type: ignore[method-assign]
+    store.create("copy", 0, B, SETTINGS)
+    assert content(set_aside(tmp_path)) == before
+    store.close()
 
 
 def test_one_mended_is_served_again_where_it_was(tmp_path: Path) -> None:
@@ -149,6 +207,12 @@ def test_one_partition_that_cannot_be_read_keeps_no_other_from_being_served(tmp_
     assert refused.partition == 1
     assert refused.reason == f"it cannot be read: [Errno 5] Input/output error: '{tmp_path / 'a-1'}'."
     assert report.loaded == 2
+    with pytest.raises(KafkaError, match="a-1 is not served: it cannot be read") as caught:
+        store.create("a", 1, A, SETTINGS)
+    assert caught.value.code is Err.KAFKA_STORAGE_ERROR
+    store.delete("a", 1, now_ms=1)
+    assert not (tmp_path / "a-1").exists()
+    assert store.refusal("a", 1) is None
     store.close()
 
 
