@@ -17,6 +17,7 @@ Rules:
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
@@ -27,6 +28,8 @@ from kq.engine.disk import Locked
 
 if TYPE_CHECKING:
     from kq.engine.disk import Disk, Lock
+
+_LOG: Final = logging.getLogger(__name__)
 
 LOCK_FILE: Final = ".lock"
 
@@ -96,7 +99,10 @@ class DataDirectory:
         """What the checkpoint file says; nothing, when it says nothing that can be read (rule 3)."""
         try:
             return checkpoint.decode_offsets(self._disk.read(self.file(name)))
-        except (FileNotFoundError, CorruptCheckpoint):
+        except FileNotFoundError:
+            return {}
+        except CorruptCheckpoint as fault:
+            _LOG.warning("%s is of no use: %s", self.file(name), fault)
             return {}
 
     def write_offsets(self, name: str, offsets: Offsets) -> None:

@@ -42,17 +42,16 @@ class EpochCache:
     def latest(self) -> int:
         return self._entries[-1].epoch if self._entries else UNDEFINED
 
-    def assign(self, epoch: int, start_offset: int) -> bool:
-        """`epoch` begins at `start_offset`; True when that changed anything (and the checkpoint must be written)."""
+    def assign(self, epoch: int, start_offset: int) -> None:
+        """`epoch` begins at `start_offset` (rule 2)."""
         if epoch < 0 or start_offset < 0:
             raise ValueError(f"an epoch and its offset are not negative: {epoch} {start_offset}")
         entries = self._entries
         if entries and entries[-1].epoch == epoch and start_offset >= entries[-1].start_offset:
-            return False
+            return
         while entries and (entries[-1].epoch >= epoch or entries[-1].start_offset >= start_offset):
             entries.pop()
         entries.append(EpochEntry(epoch, start_offset))
-        return True
 
     def end_of(self, epoch: int, log_end_offset: int) -> tuple[int, int]:
         """The greatest known epoch not above `epoch`, and the offset after its last record (rule 3)."""
@@ -70,20 +69,16 @@ class EpochCache:
         after = bisect_right(self._entries, offset, key=_start_offset)
         return self._entries[after - 1].epoch if after else UNDEFINED
 
-    def truncate_from_end(self, end_offset: int) -> bool:
-        """The log ends at `end_offset` now; True when an entry went."""
-        before = len(self._entries)
+    def truncate_from_end(self, end_offset: int) -> None:
+        """The log ends at `end_offset` now."""
         while self._entries and self._entries[-1].start_offset >= end_offset:
             self._entries.pop()
-        return len(self._entries) != before
 
-    def truncate_from_start(self, start_offset: int) -> bool:
-        """The log begins at `start_offset` now; True when that changed anything."""
+    def truncate_from_start(self, start_offset: int) -> None:
+        """The log begins at `start_offset` now."""
         covering = bisect_right(self._entries, start_offset, key=_start_offset) - 1
-        if covering < 0 or (covering == 0 and self._entries[0].start_offset == start_offset):
-            return False
-        self._entries[: covering + 1] = [EpochEntry(self._entries[covering].epoch, start_offset)]
-        return True
+        if covering >= 0:
+            self._entries[: covering + 1] = [EpochEntry(self._entries[covering].epoch, start_offset)]
 
 
 def _epoch(entry: EpochEntry) -> int:

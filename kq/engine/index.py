@@ -22,6 +22,7 @@ from __future__ import annotations
 import struct
 from array import array
 from bisect import bisect_right
+from contextlib import suppress
 from typing import ClassVar, Final
 
 from kq.engine.disk import Disk, File, create_anew
@@ -86,10 +87,8 @@ class Index:
         tail = self._tail
         tail.add(key, value)
         if len(tail.keys) >= PAGE_ENTRIES:
-            try:
+            with suppress(OSError):
                 self.write_out()
-            except OSError:
-                return
 
     def write_out(self) -> None:
         """Bring the file up to date, making it if need be; OSError leaves everything as it was."""
@@ -137,10 +136,12 @@ class Index:
             self._tail = _Tail(count)
 
     def rewrite(self, entries: list[tuple[int, int]]) -> None:
-        """All entries anew, whatever the file held. After an OSError they are right in memory."""
-        self._tail = _Tail(0)
+        """All entries anew, whatever the file held. After an OSError they are right in memory. A reader may do this
+        while the writer goes on: what that adds meanwhile is lost or comes last, never in between."""
+        tail = _Tail(0)
         for key, value in entries:
-            self._tail.add(key, value)
+            tail.add(key, value)
+        self._tail = tail
         if self._file is not None:
             self._file.truncate(0)
         self.write_out()

@@ -13,19 +13,7 @@ import pytest
 from kq.engine import names
 from kq.errors import Err
 from tests.support import twins
-from tests.support.batches import (
-    DIRECTORY,
-    NOW,
-    SMALL,
-    append,
-    bases,
-    fails,
-    fill,
-    flush,
-    make,
-    open_log,
-    read_all,
-)
+from tests.support.batches import DIRECTORY, NOW, SMALL, append, bases, fails, fill, flush, make, open_log, read_all
 from tests.support.memory_disk import MemoryDisk
 from tests.support.missing import give_up, need_command
 
