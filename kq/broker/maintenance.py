@@ -24,7 +24,7 @@ SEGMENTS_A_TURN = 32  # retired before others have the metadata thread
 
 def schedule(broker: Broker) -> None:
     settings = broker.settings
-    jobs = _Jobs(broker)
+    jobs = Jobs(broker)
     broker.upkeep.every(SWEEP_S, jobs.sweep_connections)
     broker.upkeep.every(settings.log_retention_check_interval_ms / 1000, jobs.apply_retention)
     broker.upkeep.every(COLLECT_S, jobs.collect_deleted)
@@ -37,7 +37,7 @@ def schedule(broker: Broker) -> None:
     broker.upkeep.every(CATCH_UP_S, jobs.catch_up)
 
 
-class _Jobs:
+class Jobs:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
 
@@ -48,7 +48,8 @@ class _Jobs:
         broker = self._broker
         for number, partition in enumerate(broker.partitions, 1):
             try:
-                while partition.log.retirable(broker.now_ms(), partition.high_watermark):
+                retirable = partition.log.retirable(broker.now_ms(), partition.high_watermark)
+                for _ in range(0, len(retirable), SEGMENTS_A_TURN):
                     await broker.turn.take(self._retire, partition)
             except KafkaError as error:
                 log.error("retention of %s: %s", partition, error)
