@@ -22,7 +22,7 @@ from bench.stats import Bar
 from bench.subjects import tool
 from bench.topics import topic
 
-LINES, LINE_BYTES = 2_000_000, 100
+LINES, LINE_BYTES = 2_000_000, range(20, 180)
 # kq against each of the others: at least half of kcat's rate, three times that of the console tools.
 BARS = {"kcat": Bar(0.5, more_is_better=True), "console": Bar(3.0, more_is_better=True)}
 
@@ -60,13 +60,13 @@ def clients() -> list[LineClient]:
 
 
 def write_lines(path: Path, count: int) -> None:
-    """Lines of letters and digits, all different, the same in every run."""
-    letters = random.Random(7)
-    pool = "".join(letters.choices(string.ascii_letters + string.digits, k=1 << 16))
-    width = LINE_BYTES - 11  # a number of ten digits and a blank come first; the newline is not counted
+    """Lines of letters and digits, of many lengths, all different, the same in every run."""
+    rng = random.Random(7)
+    pool = "".join(rng.choices(string.ascii_letters + string.digits, k=1 << 16))
     with path.open("w") as file:
         for i in range(count):
-            at = (i * 7919) % (len(pool) - width)
+            at = (i * 7919) % (len(pool) - LINE_BYTES.stop)
+            width = rng.choice(LINE_BYTES) - 11  # a number of ten digits and a blank come first
             file.write(f"{i:010d} {pool[at : at + width]}\n")
 
 

@@ -24,6 +24,9 @@ Load = Callable[[str, str], Figures]  # (bootstrap, topic) -> what the client sa
 RECORDS = {100: 2_000_000, 1024: 400_000}  # by record size: of one measurement at scale 1
 CLIENT_RECORDS = {100: 1_000_000, 1024: 200_000}  # the same for the slower clients
 SENDS = 5_000
+# What is to be read is written in full batches: with a shorter linger a quick broker would get smaller ones, and its
+# readers more work.
+FILL = {"linger_ms": "200"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def all_rows(kload: Path, scale: float) -> list[Row]:
         rows.append(Row(name, "kload", THROUGHPUT, _on_fresh_topics(partitions, size, load)))
     for size, partitions, codec in product((100, 1024), (1, 12), ("none", "lz4")):
         count = scaled(RECORDS[size])
-        fill = _kload(kload, "produce", count, size, compression_type=codec)
+        fill = _kload(kload, "produce", count, size, compression_type=codec, **FILL)
         load = _kload(kload, "consume", count, partitions)
         name = f"consume-{_text(size)}-{partitions}p-{codec}"
         rows.append(Row(name, "kload", THROUGHPUT, _on_one_topic(partitions, size, load, fill)))
@@ -61,7 +64,7 @@ def all_rows(kload: Path, scale: float) -> list[Row]:
         rows.append(Row(f"sync-send-100B-acks={acks}", "kload", LATENCY, _on_one_topic(1, 100, load)))
     for size in (100, 1024):
         count = scaled(CLIENT_RECORDS[size])
-        fill = _kload(kload, "produce", count, size)
+        fill = _kload(kload, "produce", count, size, **FILL)
         produce, consume = _confluent("produce", count, size), _confluent("consume", count, 1)
         name = f"confluent-produce-{_text(size)}-1p"
         rows.append(Row(name, "confluent-kafka", THROUGHPUT, _on_fresh_topics(1, size, produce)))
