@@ -68,7 +68,7 @@ def state_section(state: Mapping[str, list[Figures]], bars: Mapping[str, Bar]) -
 
 
 def lines_section(taken: Mapping[str, list[Figures]], bars: Mapping[str, Bar], count: int) -> list[str]:
-    lines = [f"## Command line: {count:,} lines of 100 B, on a kq broker", ""]
+    lines = [f"## Command line: {count:,} lines of 20 to 179 bytes, on a kq broker", ""]
     lines += ["| what | kq lines/s | other | its lines/s | ratio (IQR) | bar | |", "|---|---:|---|---:|---|---|---|"]
     for metric in ("produce_lines_s", "consume_lines_s"):
         for other, bar in bars.items():
