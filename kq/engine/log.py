@@ -357,6 +357,7 @@ class Log:
     def _truncate(self, offset: int, now_ms: int) -> None:
         self._snapshots.drop_above(offset)
         end, gone = self._row.cut(offset)
+        self._row.active.configure(self.settings)  # it had stopped growing under older ones, perhaps
         self._snapshots.drop_above(end)
         self._durability.note_cut(gone, end)
         self.log_end_offset = end

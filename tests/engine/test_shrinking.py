@@ -193,6 +193,7 @@ def test_a_truncation_in_a_gap_forgets_where_readers_were() -> None:
     log.truncate_to(15, now_ms=NOW)
     assert log.log_end_offset == 15
     fill(log, 8)
+    assert bases(log) == [0]
     for offset, end_offset, count in ((15, 20, 5), (20, 23, 3)):
         region = log.read(offset, 1 << 20, end_offset=end_offset)
         assert region is not None
