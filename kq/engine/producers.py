@@ -23,13 +23,6 @@ recovery the leader's word counts, even an older epoch.
 10. A producer is forgotten after `expiry_ms` without an append, never inside a transaction. kq counts from the append,
     not, as Kafka does, from the timestamps in the records: who writes last year's events is no less alive. What came
     from a snapshot counts from the first `expire` after it, unless its last batch is gone from the log too.
-
-Snapshot (`<offset>.snapshot`, big endian), the state before that offset; of each producer its newest batch only:
-
-    int16 version = 1 | uint32 CRC-32C of what follows | int32 count | count entries of 46 bytes:
-    int64 producer id | int16 epoch | int32 last sequence | int64 last offset (-1: no batch) |
-    int32 last offset - first offset | int64 last timestamp | int32 coordinator epoch (-1: none yet) |
-    int64 first offset of the open transaction (-1: none)
 """
 
 from __future__ import annotations
@@ -42,21 +35,12 @@ from typing import Final, NamedTuple
 from kq.errors import Err, KafkaError
 from kq.record.batch import MAX_SEQUENCE, BatchHeader
 from kq.record.control import EndOfTransaction, Marker
-from kq.record.crc import crc32c
 
 WINDOW: Final = 5
 """Batches remembered of each producer (Kafka's NUM_BATCHES_TO_RETAIN): the most an idempotent client has in flight."""
 
-_SNAPSHOT_HEAD: Final = struct.Struct(">hIi")
-_SNAPSHOT_ENTRY: Final = struct.Struct(">qhiqiqiq")
-_CRC_FROM: Final = 6
-
 _BATCH: Final = struct.Struct("<iiqq")  # last sequence, last offset - first offset, last offset, max timestamp
 _BATCH_SIZE: Final = _BATCH.size
-
-
-class CorruptSnapshot(Exception):
-    """A snapshot file that cannot be trusted: the state is then rebuilt from an older one, or from the log."""
 
 
 class Duplicate(NamedTuple):
@@ -140,6 +124,16 @@ class ProducerStates:
         self._closed: dict[int, int] = {}  # first offset -> offset of the marker, not yet below the high watermark
         self._highest_producer_id = -1
         self._log_start = 0
+
+    @classmethod
+    def restored(cls, entries: dict[int, ProducerEntry]) -> ProducerStates:
+        """The state that has these producers, by id."""
+        states = cls()
+        states._entries = entries
+        opened = sorted((one.transaction_start, id_) for id_, one in entries.items() if one.transaction_start >= 0)
+        states._open = {producer_id: start for start, producer_id in opened}
+        states._highest_producer_id = max(entries, default=-1)
+        return states
 
     @property
     def entries(self) -> Mapping[int, ProducerEntry]:
@@ -270,55 +264,3 @@ class ProducerStates:
             return now_ms - entry.seen_ms >= expiry_ms
         entry.seen_ms = now_ms
         return entry.last_offset < self._log_start and now_ms - entry.last_timestamp >= expiry_ms
-
-    def encode_snapshot(self) -> bytes:
-        out = bytearray(_SNAPSHOT_HEAD.size)
-        for producer_id, entry in self._entries.items():
-            last_sequence, delta, last_offset, _ = entry.newest_batch()
-            out += _SNAPSHOT_ENTRY.pack(
-                producer_id,
-                entry.epoch,
-                last_sequence,
-                last_offset,
-                delta,
-                entry.last_timestamp,
-                entry.coordinator_epoch,
-                entry.transaction_start,
-            )
-        _SNAPSHOT_HEAD.pack_into(out, 0, 1, 0, len(self._entries))
-        struct.pack_into(">I", out, 2, crc32c(memoryview(out)[_CRC_FROM:]))
-        return bytes(out)
-
-    @classmethod
-    def decode_snapshot(cls, data: bytes) -> ProducerStates:
-        """Raises CorruptSnapshot on anything but one whole, unharmed snapshot."""
-        if len(data) < _SNAPSHOT_HEAD.size:
-            raise CorruptSnapshot(f"it has {len(data)} bytes, too few for a producer snapshot")
-        version, crc, count = _SNAPSHOT_HEAD.unpack_from(data)
-        if version != 1:
-            raise CorruptSnapshot(f"it has version {version}, known is 1")
-        if crc != crc32c(memoryview(data)[_CRC_FROM:]):
-            raise CorruptSnapshot("its CRC does not match")
-        if len(data) != _SNAPSHOT_HEAD.size + count * _SNAPSHOT_ENTRY.size:
-            raise CorruptSnapshot(f"it announces {count} producers in {len(data)} bytes")
-        states = cls()
-        opened: list[tuple[int, int]] = []
-        for (
-            producer_id,
-            epoch,
-            last_sequence,
-            last_offset,
-            delta,
-            timestamp,
-            coordinator_epoch,
-            start,
-        ) in _SNAPSHOT_ENTRY.iter_unpack(memoryview(data)[_SNAPSHOT_HEAD.size :]):
-            entry = ProducerEntry(epoch, timestamp, coordinator_epoch, max(start, -1))
-            if last_offset >= 0:
-                entry.add(last_sequence, delta, last_offset, timestamp)
-            if start >= 0:
-                opened.append((start, producer_id))
-            states._entries[producer_id] = entry
-        states._open = {producer_id: start for start, producer_id in sorted(opened)}
-        states._highest_producer_id = max(states._entries, default=-1)
-        return states

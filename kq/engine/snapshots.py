@@ -11,9 +11,10 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from kq.engine import names
+from kq.engine import names, producer_snapshot
 from kq.engine.disk import Disk
-from kq.engine.producers import CorruptSnapshot, ProducerStates
+from kq.engine.producer_snapshot import CorruptSnapshot
+from kq.engine.producers import ProducerStates
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ class Snapshots:
         return max((*self._written, *self._waiting), default=-1)
 
     def add(self, offset: int, states: ProducerStates) -> None:
-        self._waiting[offset] = states.encode_snapshot()
+        self._waiting[offset] = producer_snapshot.encode(states)
 
     def waiting(self) -> list[tuple[str, bytes]]:
         """Path and content of those a flush must write."""
@@ -56,7 +57,7 @@ class Snapshots:
                 continue
             try:
                 content = self._waiting.get(offset) or self._disk.read(self._path(offset))
-                return offset, ProducerStates.decode_snapshot(content)
+                return offset, producer_snapshot.decode(content)
             except (CorruptSnapshot, OSError) as fault:
                 _LOG.warning("%s is of no use, %s: what it held is read from the log", self._path(offset), fault)
                 self._give_up(offset)

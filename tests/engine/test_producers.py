@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kq.engine import producer_snapshot
 from kq.engine.producers import CompletedTransaction, Duplicate, ProducerStates
 from kq.errors import Err
 from kq.record.control import EndOfTransaction, Marker
@@ -131,9 +132,9 @@ def test_rule_8_a_marker_of_the_next_epoch_empties_the_window() -> None:
 
 def test_a_control_batch_that_is_no_marker_changes_nothing() -> None:
     states = appended(batch(7, 0, attributes=TRANSACTIONAL))
-    before = states.encode_snapshot()
+    before = producer_snapshot.encode(states)
     assert states.update(marker(7, epoch=9), 1, 0) is None
-    assert states.encode_snapshot() == before
+    assert producer_snapshot.encode(states) == before
     assert states.first_undecided_offset == 0
 
 
@@ -197,7 +198,7 @@ def test_rule_10_never_inside_a_transaction() -> None:
 
 
 def test_rule_10_what_a_snapshot_brought_gets_a_whole_period_from_the_first_look() -> None:
-    states = ProducerStates.decode_snapshot(appended(batch(7, 0, timestamp=5)).encode_snapshot())
+    states = producer_snapshot.decode(producer_snapshot.encode(appended(batch(7, 0, timestamp=5))))
     now_ms = 50 * DAY_MS
     assert states.expire(now_ms, DAY_MS) == 0
     assert states.expire(now_ms + DAY_MS - 1, DAY_MS) == 0
@@ -206,7 +207,7 @@ def test_rule_10_what_a_snapshot_brought_gets_a_whole_period_from_the_first_look
 
 def test_rule_10_what_a_snapshot_brought_goes_at_once_when_old_and_gone_from_the_log() -> None:
     old, young = batch(7, 0, timestamp=5), batch(8, 0, timestamp=50 * DAY_MS)
-    states = ProducerStates.decode_snapshot(appended(old, young, batch(9, 0, timestamp=5)).encode_snapshot())
+    states = producer_snapshot.decode(producer_snapshot.encode(appended(old, young, batch(9, 0, timestamp=5))))
     states.truncate_before(2)
     assert states.expire(50 * DAY_MS, DAY_MS) == 1
     assert set(states.entries) == {8, 9}

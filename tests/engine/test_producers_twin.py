@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kq.engine import producer_snapshot
 from kq.engine.producers import ProducerStates
 from kq.errors import Err, KafkaError
 from kq.record.batch import BatchHeader
@@ -93,7 +94,7 @@ def test_random_stories_agree_with_a_slow_twin(seed: int) -> None:
             states.acknowledge(high_watermark)
             twin.closed = [(first, at) for first, at in twin.closed if at >= high_watermark]
         elif step < 0.25:
-            states = ProducerStates.decode_snapshot(states.encode_snapshot())
+            states = producer_snapshot.decode(producer_snapshot.encode(states))
             twin.closed = []
             for producer in twin.producers.values():
                 producer.batches = producer.batches[-1:]

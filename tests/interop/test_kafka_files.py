@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from kq.engine import checkpoint, txnindex
+from kq.engine import checkpoint, producer_snapshot, txnindex
 from kq.engine.directory import DataDirectory, ForeignDirectory
 from kq.engine.disk import OsDisk
 from kq.engine.epochs import EpochCache
@@ -162,13 +162,13 @@ def test_snapshots_follow_from_the_log(stopped: Kafka) -> None:
     with_producers = with_open = 0
     for path in files(stopped, ".snapshot"):
         data, offset = path.read_bytes(), int(path.stem)
-        decoded = ProducerStates.decode_snapshot(data)
-        assert decoded.encode_snapshot() == data
+        decoded = producer_snapshot.decode(data)
+        assert producer_snapshot.encode(decoded) == data
         rebuilt = ProducerStates()
         for header, end in batches(path.parent):
             if header.base_offset < offset:
                 rebuilt.update(header, header.base_offset, now_ms=0, end=end)
-        assert entries(rebuilt.encode_snapshot()) == entries(data), path
+        assert entries(producer_snapshot.encode(rebuilt)) == entries(data), path
         assert decoded.first_undecided_offset == rebuilt.first_undecided_offset
         with_producers += bool(decoded.entries)
         with_open += decoded.first_undecided_offset is not None
@@ -228,7 +228,7 @@ def complaints_at_start(kafka: Kafka) -> list[str]:
 def test_kafka_takes_every_file_back_as_kq_writes_it(stopped: Kafka) -> None:
     root = stopped.data_dir
     for path in files(stopped, ".snapshot"):
-        path.write_bytes(ProducerStates.decode_snapshot(path.read_bytes()).encode_snapshot())
+        path.write_bytes(producer_snapshot.encode(producer_snapshot.decode(path.read_bytes())))
     for path in files(stopped, checkpoint.LEADER_EPOCHS):
         path.write_bytes(checkpoint.encode_epochs(checkpoint.decode_epochs(path.read_bytes())))
     for path in files(stopped, checkpoint.PARTITION_METADATA):
@@ -261,7 +261,7 @@ def test_kq_takes_over_a_whole_data_directory_and_gives_it_back(stopped: Kafka) 
     log.append(memoryview(batch), parse_header(batch), leader_epoch=log.leader_epoch, now_ms=1)
     store.close()
     assert complaints_at_start(stopped) == []
-    recovered = ProducerStates.decode_snapshot(max((stopped.data_dir / "txn-0").glob("*.snapshot")).read_bytes())
+    recovered = producer_snapshot.decode(max((stopped.data_dir / "txn-0").glob("*.snapshot")).read_bytes())
     assert recovered.entries
     *_, (last, _) = batches(stopped.data_dir / "idempotent-0")
     assert last.next_offset == end + 1
