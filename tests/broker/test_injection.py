@@ -23,51 +23,13 @@ from kq.wire.apis.offsets import DELETE_RECORDS, LIST_OFFSETS
 from kq.wire.apis.produce import PRODUCE
 from kq.wire.apis.producers import INIT_PRODUCER_ID
 from kq.wire.primitives import ZERO_UUID
+from tests.support.everything import A, B, places, request_of_two
 from tests.support.wire import Wire
 
 SERVED = sorted(HANDLERS, key=lambda api: api.key)
 ERROR = Err.CLUSTER_AUTHORIZATION_FAILED
-A, B = bytes([1] * 16), bytes([2] * 16)
 
 NO_PLACE_AT_THE_TOP_BEFORE = {"Fetch": 7, "DescribeLogDirs": 3, "Metadata": 13}
-
-
-def request_of_two(api: Api, version: int) -> Any:
-    """A request that names two of whatever the API is asked about, with two partitions each."""
-    make = api.Request
-    match api.name:
-        case "DeleteTopics" if version < 6:
-            return make(topic_names=["a", "b"])
-        case "DescribeConfigs" | "AlterConfigs" | "IncrementalAlterConfigs":
-            return make(resources=[make.Resource(resource_type=2, resource_name=name) for name in ("a", "b")])
-        case "FindCoordinator":
-            return make(coordinator_keys=["a", "b"]) if version >= 4 else make(key="a")
-        case "InitProducerId":
-            return make(transactional_id=None)
-        case "DescribeCluster" | "ApiVersions":
-            return make()
-    topics = []
-    for name, topic_id in (("a", A), ("b", B)):
-        by_id = (api.name, True) in {("Produce", version >= 13), ("Fetch", version >= 13)}
-        topic = make.Topic(topic_id=topic_id) if by_id else make.Topic(name=name)
-        if "partitions" in make.Topic.__slots__:
-            has_type = hasattr(make, "Partition")
-            topic.partitions = [make.Partition(index=index) if has_type else index for index in (0, 1)]
-        topics.append(topic)
-    return make(topics=topics, **({"acks": 1} if api is PRODUCE else {}))
-
-
-def places(message: Any) -> list[Err]:
-    """The error codes of a response, one for each place that exists for one, in the order of the response."""
-    found = []
-    for name in message.__slots__:
-        value = getattr(message, name)
-        if name == "error_code":
-            found.append(Err.of(value))
-        for one in value if isinstance(value, list) else [value]:
-            if type(one).__module__ == "kq.wire.message":
-                found += places(one)
-    return found
 
 
 def named(message: Any) -> list[Any]:

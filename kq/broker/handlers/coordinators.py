@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kq.broker.router import Answer, Call
+from kq.broker.session import Operation, Resource
 from kq.errors import Err
 from kq.wire.apis.groups import FIND_COORDINATOR
 
@@ -26,12 +27,20 @@ _ANSWERS = {
 
 def find_coordinator(_broker: Broker, call: Call) -> Answer:
     body = call.body
-    error = _ANSWERS.get(body.key_type, Err.INVALID_REQUEST)
-    nowhere: dict[str, Any] = {"node_id": -1, "host": "", "port": -1, "error_code": error, "error_message": error.text}
     if call.version < MANY_FROM:
-        return FIND_COORDINATOR.Response(**nowhere)
+        return FIND_COORDINATOR.Response(**_nowhere(call, body.key))
     make = FIND_COORDINATOR.Response.Coordinator
-    return FIND_COORDINATOR.Response(coordinators=[make(key=key, **nowhere) for key in body.coordinator_keys])
+    return FIND_COORDINATOR.Response(
+        coordinators=[make(key=key, **_nowhere(call, key)) for key in body.coordinator_keys]
+    )
+
+
+def _nowhere(call: Call, key: str) -> dict[str, Any]:
+    """What is answered about one key."""
+    error = _ANSWERS.get(call.body.key_type, Err.INVALID_REQUEST)
+    if call.body.key_type == GROUP and not call.session.authorize(Operation.DESCRIBE, Resource.GROUP, key):
+        error = Err.GROUP_AUTHORIZATION_FAILED
+    return {"node_id": -1, "host": "", "port": -1, "error_code": error, "error_message": error.text}
 
 
 HANDLERS = {FIND_COORDINATOR: find_coordinator}

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from kq.broker.partition import READ_COMMITTED, Partition
 from kq.broker.router import Answer, Call
+from kq.broker.session import Operation, Resource
 from kq.engine.region import Region
 from kq.errors import Err, KafkaError
 from kq.machines.fetch_sessions import FINAL_EPOCH, Context, Key, Position, TopicRef
@@ -124,6 +125,7 @@ class _Reader:
 
     def __init__(self, broker: Broker, call: Call, context: Context) -> None:
         self._broker = broker
+        self._session = call.session
         self._body = call.body
         self._version = call.version
         self._context = context
@@ -151,6 +153,8 @@ class _Reader:
             partition = read.partition = self._broker.partitions.resolve(position.topic, position.partition)
             if self._replica_id > CONSUMER:
                 raise KafkaError(Err.NOT_LEADER_OR_FOLLOWER)
+            if not self._session.authorize(Operation.READ, Resource.TOPIC, partition.topic):
+                raise KafkaError(Err.TOPIC_AUTHORIZATION_FAILED)
             partition.check_epoch(max(position.current_leader_epoch, -1))
             self._read_log(read, partition, min(position.max_bytes, left), at_least_one)
         except KafkaError as error:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kq.broker.partition import Partition
 from kq.broker.router import Call
+from kq.broker.session import CLUSTER, Operation, Resource
 from kq.errors import Err
 from kq.wire.apis.replicas import DESCRIBE_LOG_DIRS
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 async def describe_log_dirs(broker: Broker, call: Call) -> Any:
     make = DESCRIBE_LOG_DIRS.Response
+    if not call.session.authorize(Operation.DESCRIBE, Resource.CLUSTER, CLUSTER):
+        return make(error_code=Err.CLUSTER_AUTHORIZATION_FAILED)
     topics: dict[str, Any] = {}
     for partition in _asked(broker, call.body.topics):
         topic = topics.setdefault(partition.topic, make.Topic(name=partition.topic, partitions=[]))

@@ -5,7 +5,8 @@
   topic ids, v12 takes them. Before that an id or a null name refuses the whole request, as INVALID_REQUEST; from then
   on an entry without either, among names, does as UNKNOWN_SERVER_ERROR. Such an answer names no brokers.
 - A topic that does not exist is created where that is allowed, and answered UNKNOWN_TOPIC_OR_PARTITION this time: the
-  client asks again. Not the broker's own topics: these are made by what writes them.
+  client asks again. Not the broker's own topics: these are made by what writes them. Of all topics those are answered
+  that the client may know of.
 - DescribeTopicPartitions: sorted, once each, in pages; a limit below 1 acts as 1; topic operations come unasked. A
   cursor must be on a topic that is asked for, whether it exists or not; one beyond the last partition answers none.
 """
@@ -37,14 +38,14 @@ def metadata(broker: Broker, call: Call) -> Answer:
         refused = [_error(topic.name or "", fault, topic.topic_id) for topic in body.topics]
         return METADATA.Response(brokers=[], cluster_id=None, error_code=fault, topics=refused)
     if body.topics is None or (not body.topics and call.version == 0):
-        topics = [_topic(session, body, topic) for topic in image.topics.values()]
+        topics = [_topic(session, body, topic) for topic in image.topics.values() if _may_see(session, topic.name)]
     elif any(topic.topic_id != ZERO_UUID for topic in body.topics):
         topics = list(_topics_by_id(image, session, body))
     else:
         names = dict.fromkeys(topic.name for topic in body.topics)
         topics = [_topic_or_error(image, session, body, name, missing) for name in names]
     if missing and body.allow_auto_topic_creation and broker.settings.auto_create_topics_enable:
-        broker.auto_creation.want(missing)
+        broker.auto_creation.want([n for n in missing if session.authorize(Operation.CREATE, Resource.TOPIC, n)])
     brokers = [
         METADATA.Response.Broker(node_id=b.node_id, host=host, port=port, rack=b.rack)
         for b in image.brokers.values()
@@ -95,8 +96,12 @@ def _error(name: str, code: Err, topic_id: bytes = ZERO_UUID) -> Any:
     return METADATA.Response.Topic(error_code=code, name=name, topic_id=topic_id, is_internal=name in INTERNAL_TOPICS)
 
 
+def _may_see(session: Session, topic: str) -> bool:
+    return session.authorize(Operation.DESCRIBE, Resource.TOPIC, topic)
+
+
 def _topic(session: Session, body: Any, topic: TopicImage) -> Any:
-    if not session.authorize(Operation.DESCRIBE, Resource.TOPIC, topic.name):
+    if not _may_see(session, topic.name):
         return _error(topic.name, Err.TOPIC_AUTHORIZATION_FAILED)
     make = METADATA.Response.Partition
     return METADATA.Response.Topic(
@@ -162,6 +167,10 @@ def describe_topic_partitions(broker: Broker, call: Call) -> Answer:
             cursor = DESCRIBE_TOPIC_PARTITIONS.Response.Cursor(name=name, index=0)
             break
         topic = image.topics.get(name)
+        if not _may_see(session, name):
+            if asked:
+                topics.append(_described_error(name, Err.TOPIC_AUTHORIZATION_FAILED))
+            continue
         if topic is None:
             topics.append(_described_error(name, _why_unknown(name), _operations(session, name)))
             continue

@@ -109,6 +109,8 @@ def offset_for_leader_epoch(broker: Broker, call: Call) -> Answer:
         for asked in topic.partitions:
             answer = make.Partition(index=asked.index)
             try:
+                if not call.session.authorize(Operation.DESCRIBE, Resource.TOPIC, topic.name):
+                    raise KafkaError(Err.TOPIC_AUTHORIZATION_FAILED)
                 partition = broker.partitions.resolve(topic.name, asked.index)
                 partition.check_epoch(asked.current_leader_epoch)
                 answer.leader_epoch, answer.end_offset = partition.log.end_of_epoch(asked.leader_epoch)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kq.broker.names import check_topic_name
 from kq.broker.router import Answer, Call
-from kq.broker.session import Operation, Resource
+from kq.broker.session import CLUSTER, Operation, Resource
 from kq.errors import Err, KafkaError
 from kq.wire.apis.producers import DESCRIBE_PRODUCERS, INIT_PRODUCER_ID
 
@@ -30,6 +30,8 @@ async def init_producer_id(broker: Broker, call: Call) -> Any:
     if transactional_id is not None:
         error = Err.TRANSACTIONAL_ID_AUTHORIZATION_FAILED if transactional_id else Err.INVALID_REQUEST
         return INIT_PRODUCER_ID.Response(error_code=error, producer_epoch=-1)
+    if not call.session.authorize(Operation.IDEMPOTENT_WRITE, Resource.CLUSTER, CLUSTER):
+        return INIT_PRODUCER_ID.Response(error_code=Err.CLUSTER_AUTHORIZATION_FAILED, producer_epoch=-1)
     try:
         return INIT_PRODUCER_ID.Response(producer_id=await broker.next_producer_id(), producer_epoch=0)
     except KafkaError:  # the store has none to give now: an answer on which every client asks again
