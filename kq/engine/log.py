@@ -3,7 +3,6 @@
 One thread calls everything here, with these exceptions: `Flush.run`, `Retirement.run` and `collect_deleted` are for
 other threads, and so may be `find_by_time` and `find_max_timestamp`, which decompress a batch, while nothing truncates
 the log. From `begin_retention` to `finish_retention` it only grows: nobody truncates, closes or discards it.
-The row of segments is an immutable tuple that is swapped as a whole.
 
 What is promised:
 - A batch below `recovery_point` survives any crash. The recovery point moves only in `finish_flush` and `close`.
@@ -325,7 +324,7 @@ class Log:
         if len(retired) == len(self._row.segments):
             self._roll(self.log_end_offset, now_ms)
         going, first_kept = self._row.segments[: len(retired)], self._row.segments[len(retired)]
-        self.advance_start(max(self.log_start_offset, first_kept.base_offset))
+        self.advance_start(first_kept.base_offset)
         due_ms = now_ms + self.settings.file_delete_delay_ms
         return self._durability.retire(going, retired, lambda segment: self._row.bury(segment, due_ms))
 
@@ -334,8 +333,7 @@ class Log:
         gone = self._row.drop_first(retirement.begun)
         self._durability.note_retired(gone, retirement)
         with self._health.refusing("delete from", is_fatal=True):
-            if retirement.error is not None:
-                raise retirement.error
+            retirement.check()
             self._snapshots.drop_at(segment.base_offset for segment in gone)
 
     def collect_deleted(self, now_ms: int) -> int:

@@ -61,3 +61,8 @@ class Retirement:
                 self._disk.sync_directory(self._directory)
         except OSError as error:
             self.error = error
+
+    def check(self) -> None:
+        """OSError if something went wrong."""
+        if self.error is not None:
+            raise self.error
