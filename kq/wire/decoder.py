@@ -215,20 +215,20 @@ class _DecoderSource:
         if field.array:
             self.array(field, target, path, nullable)
         elif field.struct is not None:
-            self.nested(field.struct, target, path, nullable)
+            self.nested(field.struct, target, path, nullable, null=0 if field.tag is not None else -1)
         elif field.type in FIXED_CODES:
             self.read(FIXED_CODES[field.type], target)
         else:
             self.variable(field.type, target, path, nullable)
 
-    def nested(self, structure: Structure, target: str, path: str, nullable: bool) -> None:
+    def nested(self, structure: Structure, target: str, path: str, nullable: bool, null: int) -> None:
         self.depth += 1
         inner = f"m{self.depth}"
         if nullable:
-            # A nullable structure is preceded by a byte: negative when it is null.
+            # A nullable structure is preceded by a byte: negative when it is null; zero then, where it is tagged.
             self.read("b", "n")
             self.flush()
-            self.emit(f"if n < 0: {target} = None")
+            self.emit(f"if n <= {null}: {target} = None")
             self.emit("else:")
             self.indent += 1
         else:

@@ -134,6 +134,8 @@ class _EncoderSource:
 
     def differs(self, field: Field, value: str) -> str:
         """An expression: does the value differ from the default, so that leaving it out would lose something?"""
+        if field.tag is not None and field.struct and not field.array and self.version in field.nullable:
+            return "True"  # what Kafka reads where it is absent is an empty structure, not null
         if field.default is None:
             unset = f"{value} is not None"
             return f"({unset} and {value} != new_{field.type}())" if field.struct and not field.array else unset
@@ -173,7 +175,7 @@ class _EncoderSource:
         if field.array:
             self.array(field, value, nullable)
         elif field.struct is not None:
-            self.nested(field.struct, value, nullable)
+            self.nested(field.struct, value, nullable, null=0 if field.tag is not None else -1)
         elif field.type == "uuid":
             self.write("16s", f"checked_uuid({value})")
         elif field.type in FIXED_CODES:
@@ -181,13 +183,13 @@ class _EncoderSource:
         else:
             self.variable(field.type, value, nullable)
 
-    def nested(self, structure: Structure, value: str, nullable: bool) -> None:
+    def nested(self, structure: Structure, value: str, nullable: bool, null: int) -> None:
         self.flush()
         self.depth += 1
         inner = f"m{self.depth}"
         self.emit(f"{inner} = {value}")
         if nullable:
-            self.emit(f"if {inner} is None: w(b'\\xff')")
+            self.emit(f"if {inner} is None: w({null.to_bytes(1, 'big', signed=True)!r})")
             self.emit("else:")
             self.indent += 1
             self.write("b", "1")

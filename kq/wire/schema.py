@@ -12,7 +12,8 @@ The order within a line is `name: type = default versions ignorable tag N`; ever
 A structure named again without lines of its own is the one described before it in the same table.
 Types are those of Kafka's message definitions; `?` marks what may be null, in all versions or in those that follow it.
 A field without `= default` is zero, false or empty; null if it may be null in every version and is no array.
-A tagged structure is None unless it is present. Names of structures become attributes of the message class.
+A tagged structure is None unless it is present; one that may be null is written also where it is None.
+Names of structures become attributes of the message class.
 """
 
 from __future__ import annotations
