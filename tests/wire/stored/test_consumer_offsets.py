@@ -14,7 +14,7 @@ import pytest
 from kq.wire.errors import ProtocolError
 from kq.wire.primitives import ZERO_UUID
 from kq.wire.stored import consumer_offsets as stored
-from kq.wire.stored.table import Record, leading_int16
+from kq.wire.stored.table import Record, Stored, leading_int16
 
 Row = tuple[bytes, bytes | None]
 
@@ -39,7 +39,7 @@ def decoded(key: bytes, value: bytes | None) -> Record:
 RECORDS = [decoded(*row) for row in ROWS]
 
 
-def of(table: stored.Stored) -> list[Record]:
+def of(table: Stored) -> list[Record]:
     return [record for record in RECORDS if record.stored is table]
 
 
