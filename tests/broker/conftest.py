@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from kq.testing import Broker
-from kq.wire.apis.topics import CREATE_TOPICS
+from tests.support import asking
 from tests.support.wire import Wire
 
 
@@ -30,12 +30,8 @@ def make_topic(broker: Broker) -> Callable[..., str]:
 
     def make(partitions: int = 1, **settings: str) -> str:
         name = f"t-{uuid.uuid4().hex[:12]}"
-        request = CREATE_TOPICS.Request
-        configs = [request.Config(name=k, value=v) for k, v in settings.items()]
-        topic = request.Topic(name=name, num_partitions=partitions, replication_factor=1, configs=configs)
         with Wire(broker.bootstrap) as wire:
-            answer = wire.call(CREATE_TOPICS, 7, request(topics=[topic]))
-        assert answer.topics[0].error_code == 0, answer
+            asking.create(wire, name, partitions, settings)
         return name
 
     return make

@@ -16,13 +16,11 @@ import pytest
 from confluent_kafka import Producer
 
 from kq.errors import Err
-from kq.record.batch import Record, encode_batch
 from kq.testing import Broker
 from kq.wire.apis.metadata import METADATA
-from kq.wire.apis.offsets import DELETE_RECORDS, LIST_OFFSETS
-from kq.wire.apis.produce import PRODUCE
+from kq.wire.apis.offsets import DELETE_RECORDS
 from kq.wire.apis.topics import CREATE_TOPICS, DELETE_TOPICS
-from tests.support import topics
+from tests.support import asking, topics
 from tests.support.missing import need_command
 from tests.support.patience import until
 from tests.support.status import status
@@ -31,19 +29,13 @@ from tests.support.wire import Wire
 MB = 1 << 20
 
 
-def produce(wire: Wire, topic: str, *values: bytes, acks: int = -1, partition: int = 0) -> Any:
-    now_ms = int(time.time() * 1000)
-    batch = encode_batch([Record(i, now_ms, None, value) for i, value in enumerate(values)])
-    part = PRODUCE.Request.Partition(index=partition, records=bytes(batch))
-    request = PRODUCE.Request(acks=acks, topics=[PRODUCE.Request.Topic(name=topic, partitions=[part])])
-    return wire.call(PRODUCE, 9, request).topics[0].partitions[0]
+def produce(wire: Wire, topic: str, *values: bytes) -> Any:
+    return asking.produce(wire, topic, asking.batch(*values))
 
 
 def end_offset(broker: Broker, topic: str, *, spec: int = -1) -> int:
-    part = LIST_OFFSETS.Request.Partition(index=0, timestamp=spec)
-    request = LIST_OFFSETS.Request(replica_id=-1, topics=[LIST_OFFSETS.Request.Topic(name=topic, partitions=[part])])
     with Wire(broker.bootstrap) as wire:
-        answer = wire.call(LIST_OFFSETS, 7, request).topics[0].partitions[0]
+        answer = asking.list_offset(wire, topic, spec)
     assert answer.error_code == Err.NONE
     return int(answer.offset)
 

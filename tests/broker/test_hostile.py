@@ -12,12 +12,11 @@ from contextlib import suppress
 import pytest
 
 from kq.errors import Err
-from kq.record.batch import Record, encode_batch
 from kq.testing import Broker
 from kq.wire.apis.fetch import FETCH
 from kq.wire.apis.metadata import METADATA
-from kq.wire.apis.produce import PRODUCE
 from kq.wire.frame import request_parts
+from tests.support import asking
 from tests.support.footprint import resident_bytes
 from tests.support.patience import until
 from tests.support.status import status
@@ -124,13 +123,8 @@ def test_who_does_not_read_does_not_fill_the_broker(broker: Broker, make_topic: 
     """A client pipelines fetches of 8 MB and reads nothing: answers stay in files, requests in its own buffers."""
     topic = make_topic()
     with Wire(broker.bootstrap) as wire:
-        batch = encode_batch([Record(0, int(time.time() * 1000), None, bytes(1_000_000))])
-        part = PRODUCE.Request.Partition(index=0, records=bytes(batch))
         for _ in range(8):
-            answer = wire.call(
-                PRODUCE, 9, PRODUCE.Request(acks=1, topics=[PRODUCE.Request.Topic(name=topic, partitions=[part])])
-            )
-            assert answer.topics[0].partitions[0].error_code == 0
+            assert asking.produce(wire, topic, asking.batch(bytes(1_000_000))).error_code == Err.NONE
     before = resident_bytes(broker.pid)
     lazy = [Wire(broker.bootstrap) for _ in range(20)]
     wanted = FETCH.Request.Partition(index=0, partition_max_bytes=50 * MB)
@@ -165,11 +159,8 @@ def test_large_requests_share_a_budget_and_the_stalled_ones_go() -> None:
         assert is_served(broker)
         assert resident_bytes(broker.pid) - before < 1.5 * 32 * MB
         with Wire(broker.bootstrap, timeout_s=40) as wire:
-            large = bytes(encode_batch([Record(0, 0, None, bytes(3 * MB))]))
-            part = PRODUCE.Request.Partition(index=0, records=large)
-            topics = [PRODUCE.Request.Topic(name="nowhere", partitions=[part])]
-            answer = wire.call(PRODUCE, 9, PRODUCE.Request(acks=1, topics=topics))
-            assert answer.topics[0].partitions[0].error_code == Err.UNKNOWN_TOPIC_OR_PARTITION
+            answer = asking.produce(wire, "nowhere", asking.batch(bytes(3 * MB)))
+            assert answer.error_code == Err.UNKNOWN_TOPIC_OR_PARTITION
         for attacker in attackers:
             attacker.close()
 

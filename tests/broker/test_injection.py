@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 
 from kq.broker.broker import HANDLERS
 from kq.errors import Err
-from kq.record.batch import Record, encode_batch
 from kq.testing import Broker
 from kq.wire.api import Api
 from kq.wire.apis.configs import DESCRIBE_CONFIGS
@@ -23,6 +21,7 @@ from kq.wire.apis.offsets import DELETE_RECORDS, LIST_OFFSETS
 from kq.wire.apis.produce import PRODUCE
 from kq.wire.apis.producers import INIT_PRODUCER_ID
 from kq.wire.primitives import ZERO_UUID
+from tests.support import asking
 from tests.support.everything import A, B, places, request_of_two
 from tests.support.wire import Wire
 
@@ -92,18 +91,12 @@ def test_what_is_unknown_is_told_as_kafka_tells_it(broker: Broker, wire: Wire) -
     assert ask(DESCRIBE_TOPIC_PARTITIONS, 0, broker, wire).next_cursor is None
 
 
-def produce_request(topic: str, acks: int) -> Any:
-    batch = bytes(encode_batch([Record(0, int(time.time() * 1000), None, b"v")]))
-    part = PRODUCE.Request.Partition(index=0, records=batch)
-    return PRODUCE.Request(acks=acks, topics=[PRODUCE.Request.Topic(name=topic, partitions=[part])])
-
-
 def test_a_refused_write_with_acks_0_closes_the_connection(
     broker: Broker, wire: Wire, make_topic: Callable[..., str]
 ) -> None:
     topic = make_topic()
     broker.inject("Produce", error="NOT_ENOUGH_REPLICAS", topic=topic)
-    wire.send(PRODUCE, 9, produce_request(topic, 0))
+    wire.send(PRODUCE, 9, asking.produce_request(topic, asking.batch(), acks=0))
     assert wire.is_closed()
     assert broker.records(topic) == []
 
@@ -116,7 +109,7 @@ def test_orders_are_met_in_order_as_often_as_they_say_and_by_their_topic_alone(
     broker.inject("Produce", error="KAFKA_STORAGE_ERROR")
 
     def send(topic: str) -> Err:
-        return Err.of(wire.call(PRODUCE, 9, produce_request(topic, 1)).topics[0].partitions[0].error_code)
+        return Err.of(asking.produce(wire, topic, asking.batch()).error_code)
 
     assert send(other) == Err.KAFKA_STORAGE_ERROR
     assert [send(topic) for topic in (one, other, one, one)] == [
@@ -132,7 +125,7 @@ def test_an_order_finds_its_topic_by_id(broker: Broker, wire: Wire, make_topic: 
     asked = METADATA.Request(topics=[METADATA.Request.Topic(name=topic)])
     topic_id = wire.call(METADATA, 12, asked).topics[0].topic_id
     broker.inject("Produce", error="NOT_ENOUGH_REPLICAS", topic=topic)
-    request = produce_request("", 1)
+    request = asking.produce_request("", asking.batch())
     request.topics[0].topic_id = topic_id
     answer = wire.call(PRODUCE, 13, request)
     assert answer.topics[0].partitions[0].error_code == Err.NOT_ENOUGH_REPLICAS

@@ -14,37 +14,32 @@ from typing import Any
 import pytest
 
 from kq.errors import Err
-from kq.record.batch import Record, encode_batch
 from kq.testing import Broker
 from kq.wire.apis.fetch import FETCH
 from kq.wire.apis.metadata import METADATA
-from kq.wire.apis.produce import PRODUCE
 from kq.wire.apis.topics import CREATE_TOPICS, DELETE_TOPICS
-from tests.support import topics
+from tests.support import asking, fetching, topics
 from tests.support.patience import until
 from tests.support.status import status
 from tests.support.wire import Closed, Wire
 
 
-def produce_request(topic: str, value: bytes, acks: int = -1) -> Any:
-    batch = bytes(encode_batch([Record(0, int(time.time() * 1000), None, value)]))
-    part = PRODUCE.Request.Partition(index=0, records=batch)
-    return PRODUCE.Request(acks=acks, topics=[PRODUCE.Request.Topic(name=topic, partitions=[part])])
+def produce(wire: Wire, topic: str, value: bytes) -> Any:
+    return asking.produce(wire, topic, asking.batch(value))
 
 
 def fetch_request(topic: str, offset: int, *, wait_ms: int) -> Any:
-    wanted = FETCH.Request.Partition(index=0, fetch_offset=offset, partition_max_bytes=1 << 20)
-    return FETCH.Request(
-        max_wait_ms=wait_ms,
-        min_bytes=1,
-        max_bytes=1 << 20,
-        topics=[FETCH.Request.Topic(name=topic, partitions=[wanted])],
-    )
+    wanted = fetching.of(topic, fetching.part(offset=offset))
+    return FETCH.Request(max_wait_ms=wait_ms, min_bytes=1, max_bytes=1 << 20, topics=[wanted])
+
+
+def creation_request(name: str, partitions: int) -> Any:
+    topic = CREATE_TOPICS.Request.Topic(name=name, num_partitions=partitions, replication_factor=1)
+    return CREATE_TOPICS.Request(topics=[topic])
 
 
 def created(wire: Wire, name: str, partitions: int) -> Err:
-    topic = CREATE_TOPICS.Request.Topic(name=name, num_partitions=partitions, replication_factor=1)
-    return Err.of(wire.call(CREATE_TOPICS, 7, CREATE_TOPICS.Request(topics=[topic])).topics[0].error_code)
+    return Err.of(wire.call(CREATE_TOPICS, 7, creation_request(name, partitions)).topics[0].error_code)
 
 
 class Writer(threading.Thread):
@@ -60,7 +55,7 @@ class Writer(threading.Thread):
         try:
             for serial in range(1_000_000):
                 value = b"%d-%d" % (self._number, serial)
-                answer = self._wire.call(PRODUCE, 9, produce_request("t", value)).topics[0].partitions[0]
+                answer = produce(self._wire, "t", value)
                 assert answer.error_code == Err.NONE
                 self.acknowledged[answer.base_offset] = value
         except Closed:
@@ -101,8 +96,7 @@ def test_parked_fetches_do_not_hold_up_the_stop() -> None:
 def test_a_topic_is_created_wholly_or_not_at_all(end: str) -> None:
     with Broker() as broker:
         wire = Wire(broker.bootstrap)
-        topic = CREATE_TOPICS.Request.Topic(name="large", num_partitions=300, replication_factor=1)
-        wire.send(CREATE_TOPICS, 7, CREATE_TOPICS.Request(topics=[topic]))
+        wire.send(CREATE_TOPICS, 7, creation_request("large", 300))
         time.sleep(0.02)  # in the midst of it, more often than not; whatever moment it is must do
         wire.socket.close()
         if end != "hang up":
@@ -113,7 +107,7 @@ def test_a_topic_is_created_wholly_or_not_at_all(end: str) -> None:
             assert again in (Err.NONE, Err.TOPIC_ALREADY_EXISTS)
             described = wire.call(METADATA, 12, METADATA.Request(topics=[METADATA.Request.Topic(name="large")]))
             assert len(described.topics[0].partitions) == 300
-            assert wire.call(PRODUCE, 9, produce_request("large", b"x")).topics[0].partitions[0].error_code == 0
+            assert produce(wire, "large", b"x").error_code == 0
         assert len(list(broker.data_dir.glob("large-*"))) == 300
 
 
@@ -122,14 +116,14 @@ def test_a_fetch_parked_on_a_topic_that_is_deleted_and_made_again_learns_it_at_o
         topics.create(broker.bootstrap, "t")
         with Wire(broker.bootstrap) as reader, Wire(broker.bootstrap) as other:
             for value in (b"old 0", b"old 1"):
-                other.call(PRODUCE, 9, produce_request("t", value))
+                produce(other, "t", value)
             reader.send(FETCH, 11, fetch_request("t", 2, wait_ms=60_000))
             until(lambda: status(broker)["fetches_waiting"] == 1, "it is parked")
             other.call(DELETE_TOPICS, 5, DELETE_TOPICS.Request(topic_names=["t"]))
             assert created(other, "t", 1) == Err.NONE
             (partition,) = reader.receive().topics[0].partitions
             assert partition.error_code in (Err.UNKNOWN_TOPIC_OR_PARTITION, Err.OFFSET_OUT_OF_RANGE)
-            other.call(PRODUCE, 9, produce_request("t", b"new"))
+            produce(other, "t", b"new")
         assert [record.value for record in broker.records("t")] == [b"new"]
 
 
@@ -139,7 +133,7 @@ def test_with_fsync_before_ack_a_restart_after_a_kill_shows_all_that_was_shown()
         topics.create(broker.bootstrap, "t")
         with Wire(broker.bootstrap) as wire:
             for number in range(5):
-                wire.call(PRODUCE, 9, produce_request("t", b"%d" % number))
+                produce(wire, "t", b"%d" % number)
         broker.kill()
         broker.start()
         with Wire(broker.bootstrap) as wire:

@@ -1,4 +1,4 @@
-"""Short words for tests that ask two brokers the same: batches to send, topics to make, answers as plain values."""
+"""Short words for tests that ask brokers: batches to send, topics to make, answers as plain values."""
 
 from __future__ import annotations
 
@@ -31,12 +31,15 @@ def batch(*values: bytes, key: bytes | None = b"k", timestamp: int | None = None
     return encode_batch([Record(i, at, key, value) for i, value in enumerate(values or (b"v",))], **fields)
 
 
-def produce(wire: Wire, topic: str, data: bytes | None, *, index: int = 0, version: int = 9, acks: int = -1) -> Any:
-    """One partition's part of the answer."""
+def produce_request(topic: str, data: bytes | None, *, index: int = 0, acks: int = -1) -> Any:
     part = PRODUCE.Request.Partition(index=index, records=None if data is None else bytes(data))
     topics = [PRODUCE.Request.Topic(name=topic, partitions=[part])]
-    asked = PRODUCE.Request(transactional_id=None, acks=acks, topics=topics)
-    return wire.call(PRODUCE, version, asked).topics[0].partitions[0]
+    return PRODUCE.Request(transactional_id=None, acks=acks, topics=topics)
+
+
+def produce(wire: Wire, topic: str, data: bytes | None, *, version: int = 9, **more: int) -> Any:
+    """One partition's part of the answer; `more` as in `produce_request`."""
+    return wire.call(PRODUCE, version, produce_request(topic, data, **more)).topics[0].partitions[0]
 
 
 def patiently(ask: Callable[[], Any]) -> Any:
