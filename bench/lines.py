@@ -96,5 +96,7 @@ def _timed(
     )
     took = time.perf_counter() - started
     if done.returncode:
-        raise Failed(f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-2000:]}")
+        raise Failed(
+            f"{' '.join(command)} ended with {done.returncode}: {done.stderr.decode(errors='replace')[-2000:]}"
+        )
     return took

@@ -14,16 +14,15 @@ import asyncio
 import logging
 import os
 import random
-import resource
 import socket
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
-from kq.broker import adoption, maintenance
+from kq.broker import adoption, file_limit, maintenance
 from kq.broker.auto_creation import AutoCreation
 from kq.broker.catalog import Catalog
 from kq.broker.flusher import Flusher
@@ -71,7 +70,6 @@ Alteration = Callable[[BrokerLayers], dict[str, str]]
 """From the settings that hold to those that one layer of them shall have."""
 
 METADATA_FILE = "kq-metadata.db"
-MACOS_OPEN_MAX = 10_240
 HANDLERS = (
     produce.HANDLERS
     | fetch.HANDLERS
@@ -147,7 +145,7 @@ class Broker:
     async def start(self) -> None:
         """Returns when clients are served; raises OSError, DirectoryInUse, ForeignDirectory or KafkaError, and leaves
         nothing open then."""
-        _raise_file_limit()
+        file_limit.make_the_most()
         self.server = Server(self.router.dispatch, self._limits())
         try:
             self.ports = [self.server.bind(one.name, one.host, one.port) for one in self.settings.listeners]
@@ -167,7 +165,7 @@ class Broker:
         return Limits(
             max_request_bytes=settings.socket_request_max_bytes,
             request_bytes_in_flight=settings.kq_request_bytes_in_flight,
-            max_connections=min(settings.max_connections, _file_limit() // 2),
+            max_connections=min(settings.max_connections, file_limit.now() // 2),
             max_connections_per_ip=settings.max_connections_per_ip,
             idle_s=settings.connections_max_idle_ms / 1000,
             receive_buffer_bytes=settings.socket_receive_buffer_bytes,
@@ -314,17 +312,3 @@ def _report_progress() -> Callable[[int, int], None]:
             log.info("recovering: %d of %d partitions", done, total)
 
     return progress
-
-
-def _file_limit() -> int:
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return soft if soft != resource.RLIM_INFINITY else 1 << 20
-
-
-def _raise_file_limit() -> None:
-    """To the hard limit. macOS calls that unlimited and refuses it, but takes its OPEN_MAX (`man setrlimit`)."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    for wanted in () if soft == hard else (hard, max(soft, MACOS_OPEN_MAX)):
-        with suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-            return

@@ -6,7 +6,7 @@ import resource
 
 import pytest
 
-from kq.broker import broker
+from kq.broker import file_limit
 
 MACOS_UNLIMITED = 2**63 - 1
 
@@ -39,6 +39,6 @@ class System:
 def test_the_limit_of_open_files_is_raised(system: System, raised: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", system.getrlimit)
     monkeypatch.setattr(resource, "setrlimit", system.setrlimit)
-    broker._raise_file_limit()
-    assert system.soft == raised
+    file_limit.make_the_most()
+    assert system.soft == file_limit.now() == raised
     assert system.hard in (20_000, MACOS_UNLIMITED)
