@@ -142,7 +142,7 @@ MISTAKES = {
     "as '%k %v\\n'\n",
     ("consume", "t", "-f", "json", "-K", ":"): "kq: -K and -D are for lines; they do not go with -f json\n",
     ("produce", "t", "--acks", "2"): "kq: --acks 2: write 0, 1 or all\n",
-    ("produce", "t", "-z", "zip"): "kq: -z zip: write none, gzip, snappy, lz4, zstd\n",
+    ("produce", "t", "-z", "zip"): "kq: -z zip: write none, gzip, snappy, lz4 or zstd\n",
     ("produce", "t", "-p", "0,1"): "kq: -p 0,1: produce takes one partition\n",
     ("produce", "t", "-D", ""): "kq: produce: a delimiter cannot be empty\n",
     ("topic", "list", "-b", "a:b"): "kq: 'a:b' does not name brokers; write HOST:PORT,HOST:PORT (IPv6 as [::1]:9092)\n",
@@ -282,6 +282,24 @@ def imported(*args: str) -> set[str]:
     code = "import sys\nfrom kq.cli.app import main\nmain(sys.argv[1:])\nprint('|', *sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=True)
     return set(done.stderr.rpartition("|")[2].split()) & set(HEAVY)
+
+
+def modules_of(*args: str) -> set[str]:
+    """The packages of kq.cli that a command line loads."""
+    code = "import sys\nfrom kq.cli.app import main\nmain(sys.argv[1:])\nprint('|', *sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=True)
+    loaded = done.stderr.rpartition("|")[2].split()
+    return {name.split(".")[2] for name in loaded if name.startswith("kq.cli.")}
+
+
+def test_a_command_loads_its_own_packages_and_no_others(cluster: str) -> None:
+    assert modules_of("--version") == {"app"}
+    start = {"app", "root", "run", "tree", "output"}
+    assert modules_of("--help") == start
+    assert modules_of("topic", "list", "--help") == {*start, "topic"}
+    assert modules_of("topic", "list") == {*start, "topic", "partitions", "profile"}
+    assert modules_of("config", "list") == {*start, "config", "partitions", "profile"}
+    assert modules_of("broker", "status") == {*start, "broker"}
 
 
 def test_what_a_start_imports(cluster: str) -> None:

@@ -45,18 +45,16 @@ def produce(
 ) -> None:
     """Send records as fast as they are taken; P50 to MAX are the times from handing over to acknowledgement."""
     from kq.cli.bench import measuring
-    from kq.cli.produce.sending import CODECS
-    from kq.cli.run.reach import refuse_change
+    from kq.cli.changes.permission import refuse_change
+    from kq.cli.produce.settings import producer_settings
 
     call: Call = ctx.obj
     name = _one(topic, topic_flag)
     wanted = DEFAULT_RECORDS if count is None else count
     if wanted == 0:
         raise Usage(f"{call.command} -n 0: there would be nothing to measure")
-    if compression is not None and compression not in CODECS:
-        raise Usage(f"-z {compression}: write {', '.join(CODECS)}")
+    own = producer_settings(compression, acks)
     refuse_change(call)
-    own = {key: value for key, value in (("acks", acks), ("compression.type", compression)) if value is not None}
 
     async def work(cluster: Cluster) -> measuring.Result:
         if name is not None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from kq.cli.output.render import Column, Row
 from kq.cli.partitions.measures import measure
 from kq.cli.partitions.selection import choose, select
-from kq.client import Admin, Consumer, KafkaError, NewTopic, Producer
+from kq.cli.topic.making import make_topic
+from kq.client import Admin, Consumer, KafkaError, Producer
 
 if TYPE_CHECKING:
     from kq.cli.run.call import Call
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 BATCH_BYTES = 256 * 1024
 CHUNK_RECORDS = 2000
-LEADER_PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +74,11 @@ async def require(cluster: Cluster, call: Call, name: str) -> None:
 
 @contextlib.asynccontextmanager
 async def temporary_topic(cluster: Cluster, name: str, partitions: int) -> AsyncIterator[None]:
-    admin = Admin(cluster)
-    made = (await admin.create_topics([NewTopic(name, partitions)]))[name]
-    if made.error is not None:
-        raise made.error
+    await make_topic(cluster, name, partitions)
     try:
-        deadline = time.monotonic() + LEADER_PATIENCE_S
-        while time.monotonic() < deadline:
-            topic = (await cluster.metadata([name], max_age_ms=0)).topics[name]
-            if not topic.error and all(partition.leader >= 0 for partition in topic.partitions.values()):
-                break
-            await asyncio.sleep(0.05)
         yield
     finally:
-        await admin.delete_topics([name])
+        await Admin(cluster).delete_topics([name])
 
 
 async def produce(cluster: Cluster, topic: str, records: int, size: int, *, sync: bool) -> Result:

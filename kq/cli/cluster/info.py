@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kq.cli.output.render import NONE, Column, Row, table_text
 from kq.cli.output.units import counted
-from kq.cli.partitions.measures import health_of, min_isr_of, settings_of
+from kq.cli.partitions.health import health_of, min_isr_of, settings_of
 from kq.client import Admin
 
 if TYPE_CHECKING:

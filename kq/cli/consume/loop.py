@@ -11,6 +11,7 @@ from kq.cli.consume.grep import compile_filters
 from kq.cli.consume.outlet import Outlet, open_outlet
 from kq.cli.consume.printing import Printing, choose_printing
 from kq.cli.consume.silence import Silence
+from kq.cli.output.units import counted
 from kq.cli.partitions.measures import Measures, measure
 from kq.cli.partitions.offsets import START, Base, Position, Span, parse_span
 from kq.cli.partitions.positions import resolve
@@ -106,9 +107,8 @@ class _Run:
         topics = await select(self._cluster, call, self._choice, internal=True)
         pairs = [pair for topic in topics for pair in topic.pairs]
         measures = await measure(self._cluster, pairs, sizes=False)
-        for problem in measures.problems:
-            call.warn(problem)
         starts, stops = await self._places(measures)
+        measures.warn(call)
         self._warn_of_moved(starts)
         await self._outlet.write(self._printing.head())
         if self._left == 0:
@@ -151,7 +151,7 @@ class _Run:
                     await self._loop(consumer, silence)
         except TimeoutError:
             wanted = f", -n {self._order.count} is not reached" if self._order.count else ""
-            raise NotInTime(f"{limit_s:g}s are over after {self._shown:,} records{wanted}") from None
+            raise NotInTime(f"{limit_s:g}s are over after {counted(self._shown, 'record')}{wanted}") from None
 
     async def _loop(self, consumer: Consumer, silence: Silence) -> None:
         while not consumer.finished:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 from kq.cli.consume.decode import Decoders
 from kq.cli.consume.grep import Filter
+from kq.cli.formats.layout import parse_bytes
 from kq.cli.formats.rows import Rows, Watermarks
 from kq.cli.formats.writing import Format, compile_format, lines_format
-from kq.cli.output.text import shown_lines, unescaped
+from kq.cli.output.text import shown_lines
+from kq.cli.output.units import counted
 from kq.cli.run.failures import Usage, did_you_mean
 
 if TYPE_CHECKING:
@@ -95,7 +97,7 @@ class Printing:
         if self._decoders is not None and self._decoders.faults:
             faults = self._decoders.faults
             call.warn(
-                f"{faults:,} field{'' if faults == 1 else 's'} could not be decoded, the first because: "
+                f"{counted(faults, 'field')} could not be decoded, the first because: "
                 f"{self._decoders.first_fault}; shown as they are"
             )
 
@@ -125,7 +127,7 @@ def choose_printing(
     if name is not None and cuts and (name != "raw" or key_delimiter is not None):
         raise Usage(f"-K and -D are for lines; they do not go with {'--json' if call.json else f'-f {name}'}")
     escape = sys.stdout.isatty() and not to_file and name != "raw"
-    end = _delimiter(delimiter, "-D") if delimiter is not None else b"\n"
+    end = parse_bytes(delimiter, flag="-D") if delimiter is not None else b"\n"
     head = b""
     compiled: Format | None
     if name == "json":
@@ -137,7 +139,7 @@ def choose_printing(
 
         compiled, head = record_table(call)
     elif name == "raw" or name is None:
-        compiled = None if key_delimiter is None else lines_format(_delimiter(key_delimiter, "-K"), end)
+        compiled = None if key_delimiter is None else lines_format(parse_bytes(key_delimiter, flag="-K"), end)
     elif "%" in name or "\\" in name:
         compiled = compile_format(name)
     else:
@@ -152,10 +154,3 @@ def choose_printing(
         escape=escape,
         head=head,
     )
-
-
-def _delimiter(text: str, flag: str) -> bytes:
-    try:
-        return unescaped(text)
-    except ValueError as fault:
-        raise Usage(f"{flag} {text}: {fault}") from None

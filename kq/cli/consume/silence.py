@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kq.cli.output.units import count_text, duration_text
+from kq.cli.output.units import count_text, duration_text, first_few
 from kq.cli.partitions.measures import Measures
 from kq.client import LATEST, Admin
 
@@ -57,7 +57,7 @@ class Silence:
         ):
             self._said_end = True
             self._call.warn(
-                f"at the end of {', '.join(self._topics)}, waiting for more; Ctrl-C ends, -e stops by itself"
+                f"at the end of {first_few(self._topics)}, waiting for more; Ctrl-C ends, -e stops by itself"
             )
 
     async def report_held_now(self, consumer: Consumer) -> bool:

@@ -18,7 +18,7 @@ import kq
 from kq.cli.broker.launch import detached
 from kq.cli.broker.order import Order
 from kq.cli.broker.running import is_broker
-from kq.cli.output.units import duration_text
+from kq.cli.output.units import counted, duration_text
 from kq.cli.run.failures import Failure, Hint, os_reason
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class _Demo:
         sent = self._kq(["produce", TOPIC, "-K "], stdin=self._original)
         self._note(
             f"kq produce {TOPIC} -K' ' < {shlex.quote(_short(self._path))}",
-            f"{len(lines)} records in {sent.took_s:.2f}s",
+            f"{counted(len(lines), 'record')} in {sent.took_s:.2f}s",
         )
         self._step(["kq", "topic", "describe", TOPIC], also=["--table"])
         self._segments()
@@ -94,7 +94,7 @@ class _Demo:
         difference = _difference(lines, _by_partition(came.text))
         if difference is not None:
             raise Failure(f"what came out is not what went in: {difference}")
-        self._note(f"kq consume {TOPIC} -e -K' '", f"{len(lines)} records, byte for byte the same")
+        self._note(f"kq consume {TOPIC} -e -K' '", f"{counted(len(lines), 'record')}, byte for byte the same")
         return self._steps
 
     def _step(self, command: Sequence[str], also: Sequence[str] = ()) -> None:
@@ -182,7 +182,7 @@ def _difference(lines: Sequence[bytes], by_partition: dict[int, list[bytes]]) ->
         if not places:
             return f"line {number} is missing or out of order: {line[:80]!r}"
     came = sum(map(len, queues))
-    return None if came == len(lines) else f"{came} records came out, {len(lines)} lines went in"
+    return None if came == len(lines) else f"{counted(came, 'record')} came out, {counted(len(lines), 'line')} went in"
 
 
 def _stop(pid: int) -> None:

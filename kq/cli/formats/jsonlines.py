@@ -76,7 +76,10 @@ def _member(name: str, data: bytes | None) -> str:
 def _decoded_member(name: str, value: Any) -> str:
     if value is None or isinstance(value, bytes):
         return _member(name, value)
-    return f'"{name}":{json.dumps(value, ensure_ascii=False, separators=(",", ":"))}'
+    try:
+        return f'"{name}":{json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)}'
+    except ValueError:  # NaN and the infinities, which JSON does not have
+        return f'"{name}":{json.dumps(json.dumps(value))}'
 
 
 def _headers(headers: Headers) -> str:

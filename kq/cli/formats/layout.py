@@ -61,6 +61,14 @@ def parse_layout(text: str, *, flag: str) -> list[Piece]:
     return pieces
 
 
+def parse_bytes(text: str, *, flag: str) -> bytes:
+    """A delimiter as it is written: `\\n`, `\\x1f`, `::`."""
+    try:
+        return unescaped(text)
+    except ValueError as fault:
+        raise Usage(f"{flag} {text}: {fault}") from None
+
+
 def _braced(text: str, start: int, flag: str) -> tuple[str, int]:
     """What stands between the braces that open at `start`, and the position behind them."""
     depth = 0

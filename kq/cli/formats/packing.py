@@ -9,6 +9,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
+from kq.cli.output.units import counted
+
 Unpacked = list[int | float | str]
 
 WORDS = {
@@ -40,7 +42,7 @@ def unpacker(packing: str) -> Callable[[bytes], Unpacked]:
                 pos = len(data)
             elif letter == "$":
                 if pos != len(data):
-                    raise NotPacked(f"{len(data) - pos} bytes too many for '{packing}'")
+                    raise NotPacked(f"{counted(len(data) - pos, 'byte')} too many for '{packing}'")
             elif letter != "x":
                 pos = _one(order, letter, data, pos, fields, packing)
         return fields
@@ -52,7 +54,7 @@ def _one(order: str, letter: str, data: bytes, pos: int, fields: Unpacked, packi
     kind = "c" if letter == "." else letter
     size = struct.calcsize(order + kind)
     if pos + size > len(data):
-        raise NotPacked(f"{len(data)} bytes are too few for '{packing}'")
+        raise NotPacked(f"too few for '{packing}': {counted(len(data), 'byte')}")
     value = struct.unpack_from(order + kind, data, pos)[0]
     fields.append(value.decode("latin-1") if isinstance(value, bytes) else value)
     return pos + size

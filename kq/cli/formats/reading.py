@@ -179,7 +179,7 @@ def _number(piece: Verb, kind: str, name: str, until: bytes | None, whole: str) 
     modifier = piece.modifier or "ascii"
     if modifier in ("ascii", "number"):
         return _Field(kind, name, read=int)
-    if modifier.isdigit() and kind == "size":
+    if re.fullmatch("[0-9]{1,9}", modifier) and kind == "size":
         fixed = int(modifier)
         return _Field(kind, name, width=0, read=lambda _: fixed)
     match = re.fullmatch(r"(hex|big|little)(4|8|16|32|64)", "big8" if modifier == "byte" else modifier)

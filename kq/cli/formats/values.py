@@ -7,7 +7,6 @@ import base64
 import re
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 
 from kq.cli.formats.layout import bracketed
 
@@ -109,7 +108,3 @@ _GO_WORDS = re.compile("|".join(re.escape(word) for word, _ in _GO))
 def _strftime_of_go(layout: str) -> str:
     meaning = dict(_GO)
     return _GO_WORDS.sub(lambda match: meaning[match.group()], layout)
-
-
-def rfc3339(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -14,6 +14,7 @@ comprehension, so that no function is called per record for the common verbs.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -92,7 +93,7 @@ class _Source:
 
     def __init__(self) -> None:
         self.needs: set[str] = set()
-        self.names: dict[str, Any] = {"count": __import__("itertools").count(1)}
+        self.names: dict[str, Any] = {"counter": itertools.count(1)}
 
     def spell(self, pieces: list[Piece], verbs: dict[str, _Verb], whole: str) -> tuple[bytes, list[str]]:
         """A bytes template for `%`, and one expression for each of its places."""
@@ -174,7 +175,7 @@ class _Source:
             "    topic = rows.topic.encode(); partition = rows.partition; marks = rows.watermarks\n"
             f"    return b''.join([{template!r} % ({_tuple(arguments)}) {each}])\n"
         )
-        space: dict[str, Any] = {**self.names, "counter": self.names["count"], "encoded": convert.encoded_headers}
+        space: dict[str, Any] = {**self.names, "encoded": convert.encoded_headers}
         exec(compile(source, "<format>", "exec"), space)  # the source is made of our own table and repr() of literals
         return Format(frozenset(self.needs), space["render"])
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 import time
 
-from kq.cli.output.units import count_text, duration_text, rate_text, size_text
+from kq.cli.output.units import count_text, counted, duration_text, rate_text, size_text
 
 FIRST_S = 1.0
 EVERY_S = 0.25
@@ -58,7 +58,7 @@ def progress_text(
     """`orders  812,004 records  79.3 MB  402 k/s  39.3 MB/s  42%  4s left  1 not sent`."""
     parts = [
         label,
-        f"{count_text(records)} records",
+        counted(records, "record"),
         size_text(size_bytes),
         rate_text(records / elapsed_s),
         f"{size_text(size_bytes / elapsed_s)}/s",
@@ -75,5 +75,5 @@ def progress_text(
 def summary_text(label: str, *, records: int, size_bytes: int, elapsed_s: float, failed: int) -> str:
     """`orders: 1,204,517 records, 117.6 MB in 2.9s; 1 not sent`."""
     lost = f"; {count_text(failed)} not sent" if failed else ""
-    sent = f"{count_text(records)} record{'' if records == 1 else 's'}, {size_text(size_bytes)}"
+    sent = f"{counted(records, 'record')}, {size_text(size_bytes)}"
     return f"{label}: {sent} in {duration_text(elapsed_s * 1000)}{lost}"

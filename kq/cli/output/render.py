@@ -84,7 +84,7 @@ def human_cell(value: Any, kind: str, form: Form) -> str:
     if value is NONE:
         return "-"
     if isinstance(value, Both):
-        return value.human
+        return shown(value.human)
     return _HUMAN[kind](value, form)
 
 
@@ -94,7 +94,7 @@ def plain_cell(value: Any, kind: str) -> str:
     if value is NONE:
         return "-"
     if isinstance(value, Both):
-        return value.plain
+        return value.plain.translate(_BREAKS)
     if kind == "time":
         return utc_text(value)
     if kind == "latency":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 _SIZE_UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 _SECOND_MS = 1000
@@ -18,6 +19,12 @@ def count_text(number: int) -> str:
 def counted(number: int, noun: str) -> str:
     """`1 partition`, `1,204 partitions`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def first_few(names: Sequence[str], most: int = 3) -> str:
+    """`orders, clicks`, and of many `a, b, c and 45 more`."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def size_text(size_bytes: float) -> str:

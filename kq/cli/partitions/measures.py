@@ -1,4 +1,4 @@
-"""What a partition holds: offsets from its leader, sizes from the log directories, health from metadata.
+"""What a partition holds: offsets from its leader, sizes from the log directories.
 
 A broker that does not answer leaves gaps (None) and is named once on stderr (rule 10 of CLI-OUTPUT.md).
 """
@@ -10,10 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kq.client import EARLIEST, LATEST, MAX_TIMESTAMP, Admin, Resource
+from kq.cli.output.units import first_few
+from kq.cli.run.failures import Unfinished
+from kq.client import EARLIEST, LATEST, MAX_TIMESTAMP, Admin
 
 if TYPE_CHECKING:
-    from kq.client import Cluster, ConfigEntry, Partition, Topic, TopicPartition
+    from kq.cli.run.call import Call
+    from kq.client import Cluster, TopicPartition
 
 
 @dataclass(slots=True)
@@ -33,15 +36,36 @@ class Measure:
 @dataclass(slots=True)
 class Measures:
     partitions: dict[TopicPartition, Measure] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)  # for stderr, each once
-    offsets_missing: bool = False  # something asked for was not answered: exit 1
-
-    def report(self, problem: object) -> None:
-        if str(problem) not in self.problems:
-            self.problems.append(str(problem))
+    _missed: dict[str, dict[TopicPartition, None]] = field(default_factory=dict)  # by what was answered instead
+    _gaps: dict[str, None] = field(default_factory=dict)
 
     def of(self, pairs: Iterable[TopicPartition]) -> list[Measure]:
         return [self.partitions[pair] for pair in pairs]
+
+    def miss(self, pair: TopicPartition, error: object) -> None:
+        """An offset that was asked for is not known: exit 1."""
+        self._missed.setdefault(str(error), {})[pair] = None
+
+    def leave_gap(self, problem: str) -> None:
+        """Something is not known that the answer can do without."""
+        self._gaps[problem] = None
+
+    @property
+    def offsets_missing(self) -> bool:
+        return bool(self._missed)
+
+    def warn(self, call: Call) -> None:
+        """Names on stderr what is missing, partitions with one trouble in one line."""
+        for trouble, pairs in self._missed.items():
+            call.warn(f"{first_few([f'{topic}:{partition}' for topic, partition in pairs])}: {trouble}")
+        for problem in self._gaps:
+            call.warn(problem)
+
+    def end(self, call: Call) -> None:
+        """The last act of a command that asked: exit 1 when an offset is missing."""
+        self.warn(call)
+        if self._missed:
+            raise Unfinished("")
 
 
 async def measure(
@@ -70,8 +94,7 @@ async def _offsets(admin: Admin, pairs: Sequence[TopicPartition], position: int,
         into = result.partitions[pair]
         if listed.error is not None:
             if position != MAX_TIMESTAMP:  # an old broker does not know that question; the gap says enough
-                result.offsets_missing = True
-                result.report(f"{pair[0]}:{pair[1]}: {listed.error}")
+                result.miss(pair, listed.error)
         elif position == EARLIEST:
             into.start = listed.offset
         elif position == LATEST:
@@ -87,91 +110,9 @@ async def _sizes(cluster: Cluster, admin: Admin, pairs: Sequence[TopicPartition]
         return
     for node, answer in (await admin.describe_log_dirs(nodes, partitions=pairs)).items():
         if answer.error is not None:
-            result.report(f"{answer.error}: sizes on broker {node} are missing")
+            result.leave_gap(f"{answer.error}: sizes on broker {node} are missing")
             continue
         for directory in answer.dirs:
             for pair, replica in directory.replicas.items():
                 if leaders.get(pair) == node and not replica.is_future:
                     result.partitions[pair].size_bytes = replica.size_bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """How many partitions of a topic are in which trouble."""
-
-    under_replicated: int = 0
-    under_min_isr: int = 0
-    offline: int = 0
-
-    @property
-    def is_ok(self) -> bool:
-        return not (self.under_replicated or self.under_min_isr or self.offline)
-
-    @property
-    def human(self) -> str:
-        parts = [
-            f"{count} {word}"
-            for count, word in (
-                (self.offline, "offline"),
-                (self.under_min_isr, "under min ISR"),
-                (self.under_replicated, "under-replicated"),
-            )
-            if count
-        ]
-        return ", ".join(parts) or "ok"
-
-    @property
-    def plain(self) -> str:
-        parts = [f"{name}={count}" for name, count in self.as_json().items() if count]
-        return ",".join(parts) or "ok"
-
-    @property
-    def alert(self) -> str:
-        if self.offline or self.under_min_isr:
-            return "red"
-        return "yellow" if self.under_replicated else ""
-
-    def as_json(self) -> dict[str, int]:
-        return {
-            "offline": self.offline,
-            "under_min_isr": self.under_min_isr,
-            "under_replicated": self.under_replicated,
-        }
-
-
-def health_of(topic: Topic, min_isr: int | None) -> Health:
-    partitions = topic.partitions.values()
-    return Health(
-        under_replicated=sum(is_under_replicated(partition) for partition in partitions),
-        under_min_isr=sum(is_under_min_isr(partition, min_isr) for partition in partitions),
-        offline=sum(partition.leader < 0 for partition in partitions),
-    )
-
-
-def is_under_replicated(partition: Partition) -> bool:
-    return len(partition.isr) < len(partition.replicas)
-
-
-def is_under_min_isr(partition: Partition, min_isr: int | None) -> bool:
-    # Kafka counts against the smaller of the setting and the number of replicas (SEMANTICS.md, rule 5).
-    return min_isr is not None and len(partition.isr) < min(min_isr, len(partition.replicas))
-
-
-async def settings_of(
-    cluster: Cluster, names: Sequence[str], keys: Sequence[str] | None
-) -> dict[str, dict[str, ConfigEntry]]:
-    """The settings of these topics; a topic whose settings may not be read has none."""
-    if not names:
-        return {}
-    answers = await Admin(cluster).describe_configs([Resource.topic(name) for name in names], names=keys)
-    return {resource.name: dict(answer.entries) for resource, answer in answers.items() if answer.error is None}
-
-
-def min_isr_of(settings: dict[str, ConfigEntry] | None) -> int | None:
-    entry = (settings or {}).get("min.insync.replicas")
-    return int(entry.value) if entry is not None and entry.value is not None else None
-
-
-def is_compacted(settings: dict[str, ConfigEntry] | None) -> bool:
-    entry = (settings or {}).get("cleanup.policy")
-    return entry is not None and "compact" in (entry.value or "")

@@ -21,8 +21,7 @@ async def resolve(cluster: Cluster, position: Position, measures: Measures) -> d
     if position.base is Base.TIME and known:
         for pair, listed in (await Admin(cluster).list_offsets(dict.fromkeys(known, position.value))).items():
             if listed.error is not None:
-                measures.offsets_missing = True
-                measures.report(f"{pair[0]}:{pair[1]}: {listed.error}")
+                measures.miss(pair, listed.error)
                 continue
             at_time[pair] = listed.offset if listed.offset >= 0 else None
         known = {pair: part for pair, part in known.items() if pair in at_time}

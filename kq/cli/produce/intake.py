@@ -80,7 +80,7 @@ async def _readable(descriptor: int) -> None:
     ready = loop.create_future()
     try:
         loop.add_reader(descriptor, _set, ready)
-    except (OSError, PermissionError):  # what epoll and kqueue do not take (/dev/null) never makes anyone wait
+    except OSError:  # what epoll and kqueue do not take (/dev/null) never makes anyone wait
         return
     try:
         await ready

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
+import re
 import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kq.cli.changes.permission import refuse_change
+from kq.cli.formats.layout import parse_bytes
 from kq.cli.formats.reading import Reader
-from kq.cli.output.text import unescaped
-from kq.cli.partitions.measures import settings_of
+from kq.cli.partitions.health import settings_of
 from kq.cli.partitions.names import no_topic, parse_partitions
 from kq.cli.partitions.offsets import parse_time
 from kq.cli.partitions.selection import no_partition
 from kq.cli.produce.intake import STDIN
 from kq.cli.produce.pump import Pump
 from kq.cli.produce.report import Report, compile_report
+from kq.cli.produce.settings import producer_settings
 from kq.cli.produce.shapes import Common, Formatted, JsonLines, Lines, Refuse, Shape, WholeFiles
 from kq.cli.run.failures import Failure, Hint, NotFound, Unfinished, Usage
-from kq.cli.run.reach import refuse_change
-from kq.client import Admin, NewTopic
+from kq.cli.topic.making import make_topic
 
 if TYPE_CHECKING:
     from kq.cli.run.call import Call
     from kq.client import ClientSettings, Cluster
 
-CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 DEFAULT_MAX_MESSAGE_BYTES = 1_048_588  # Kafka's max.message.bytes, where the topic's cannot be asked
 BATCH_BYTES = 512 * 1024
-METADATA_PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +65,8 @@ class _Checked:
         self.topic, self.sources = _topic_and_sources(order)
         self.is_json = call.json or order.format == "json"
         self.reader = None if order.format in (None, "json", "raw") else Reader(order.format or "")
-        self.delimiter = _bytes(order.delimiter, "-D") if order.delimiter is not None else b"\n"
-        self.key_delimiter = _bytes(order.key_delimiter, "-K") if order.key_delimiter is not None else None
+        self.delimiter = parse_bytes(order.delimiter, flag="-D") if order.delimiter is not None else b"\n"
+        self.key_delimiter = parse_bytes(order.key_delimiter, flag="-K") if order.key_delimiter is not None else None
         if not self.delimiter or self.key_delimiter == b"":
             raise Usage(f"{call.command}: a delimiter cannot be empty")
         shapes = [
@@ -79,10 +78,7 @@ class _Checked:
             raise Usage(f"{call.command}: -D and -K cut lines; they do not go with {shapes[0]}")
         if self.topic is None and not self.is_json and not (self.reader and self.reader.names_topic):
             raise Usage(f"{call.command}: TOPIC is missing", Hint("write", f"kq {call.command} TOPIC"))
-        if order.compression is not None and order.compression not in CODECS:
-            raise Usage(f"-z {order.compression}: write {', '.join(CODECS)}")
-        if order.acks is not None and order.acks not in ("0", "1", "all", "-1"):
-            raise Usage(f"--acks {order.acks}: write 0, 1 or all")
+        self.settings = producer_settings(order.compression, order.acks)
         if order.count == 0:
             raise Usage(f"{call.command} -n 0: nothing would be sent")
         self.report: Report | None = None if order.report is None else compile_report(order.report)
@@ -123,13 +119,6 @@ def _topic_and_sources(order: Order) -> tuple[str | None, list[str]]:
     return order.topic_flags[0], files or [STDIN]
 
 
-def _bytes(text: str, flag: str) -> bytes:
-    try:
-        return unescaped(text)
-    except ValueError as fault:
-        raise Usage(f"{flag} {text}: {fault}") from None
-
-
 def _header(text: str) -> tuple[str, bytes | None]:
     name, equals, value = text.partition("=")
     if not name:
@@ -149,7 +138,7 @@ def _one_partition(text: str | None) -> int | None:
 def _timestamp(text: str | None) -> int | None:
     if text is None:
         return None
-    at_ms = int(text) if text.isdigit() and len(text) < 10 else parse_time(text.removeprefix("@"), now_ms=_now_ms())
+    at_ms = int(text) if re.fullmatch("[0-9]{1,9}", text) else parse_time(text.removeprefix("@"), now_ms=_now_ms())
     if at_ms is None:
         raise Usage(f"--timestamp {text}: not a time; write 2026-11-21, 14:00, -1h or 1700000000000")
     return at_ms
@@ -164,15 +153,10 @@ def produce(call: Call, order: Order) -> None:
     refuse_change(call)
     if STDIN in checked.sources and sys.stdin.isatty():
         call.warn("reading records from the terminal, one a line; Ctrl-D ends")
-    flags = {
-        name: value
-        for name, value in (("acks", order.acks), ("compression.type", order.compression))
-        if value is not None
-    }
 
     async def work(cluster: Cluster) -> Pump:
         limit = await _prepare(cluster, call, checked)
-        pump = Pump(cluster, call, _producer_settings(cluster.settings, limit), limit, label=checked.topic or "records")
+        pump = Pump(cluster, call, _roomy(cluster.settings, limit), limit, label=checked.topic or "records")
         await pump.run(
             checked.sources,
             lambda refuse: checked.shape(refuse, limit),
@@ -182,12 +166,12 @@ def produce(call: Call, order: Order) -> None:
         )
         return pump
 
-    pump = call.run(work, overrides=flags, many_records=True)
+    pump = call.run(work, overrides=checked.settings, many_records=True)
     if pump.failed:
         raise Unfinished("")  # each has had its line
 
 
-def _producer_settings(settings: ClientSettings, limit: int) -> ClientSettings:
+def _roomy(settings: ClientSettings, limit: int) -> ClientSettings:
     """Large batches, unless the user chose; a record may be as large as the topic takes."""
     batch = settings.batch_size if settings.batch_size != 16_384 else min(BATCH_BYTES, max(limit - 1024, 1))
     request = max(limit, batch + 1024) if settings.max_request_size == 1_048_576 else settings.max_request_size
@@ -207,22 +191,10 @@ async def _prepare(cluster: Cluster, call: Call, checked: _Checked) -> int:
         if not checked.order.create:
             missing = no_topic(name, (await cluster.metadata(None)).topics, call.settings.bootstrap)
             raise NotFound(missing.message, Hint("create it", call.again("--create")), code=missing.code)
-        await _create(cluster, name, checked.order.partitions)
+        await make_topic(cluster, name, checked.order.partitions)
     else:
         partition = checked.common.partition
         if partition is not None and partition not in metadata.topics[name].partitions:
             raise no_partition(metadata.topics[name], partition)
     entry = (await settings_of(cluster, [name], ["max.message.bytes"])).get(name, {}).get("max.message.bytes")
     return int(entry.value) if entry is not None and entry.value else DEFAULT_MAX_MESSAGE_BYTES
-
-
-async def _create(cluster: Cluster, name: str, partitions: int | None) -> None:
-    made = (await Admin(cluster).create_topics([NewTopic(name, partitions or -1)]))[name]
-    if made.error is not None and made.error.code.name != "TOPIC_ALREADY_EXISTS":
-        raise made.error
-    deadline = time.monotonic() + METADATA_PATIENCE_S
-    while time.monotonic() < deadline:
-        topic = (await cluster.metadata([name], max_age_ms=0)).topics[name]
-        if not topic.error and all(partition.leader >= 0 for partition in topic.partitions.values()):
-            return
-        await asyncio.sleep(0.05)

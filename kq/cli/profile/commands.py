@@ -11,7 +11,7 @@ import typer
 
 from kq.cli.output.render import NONE, Both, Column, Row
 from kq.cli.profile import profiles
-from kq.cli.profile.settings import BOOTSTRAP, DEFAULT_BOOTSTRAP, SWITCHES, Sourced
+from kq.cli.profile.settings import BOOTSTRAP, DEFAULT_BOOTSTRAP, SWITCHES, Sourced, is_on
 from kq.cli.run.failures import Failure
 from kq.cli.tree import flags
 from kq.cli.tree.command import LocalCommand, LocalTableCommand, TableCommand
@@ -52,7 +52,7 @@ def list_profiles(ctx: typer.Context) -> None:
                     "name": name,
                     "bootstrap": values.get("bootstrap", DEFAULT_BOOTSTRAP),
                     "security_protocol": values.get("security.protocol", "PLAINTEXT"),
-                    **{switch: values.get(switch) == "true" for switch in SWITCHES},
+                    **{switch: is_on(values.get(switch, "")) for switch in SWITCHES},
                     "in_use": name == used,
                 }
                 for name, values in found
@@ -67,7 +67,7 @@ def list_profiles(ctx: typer.Context) -> None:
                     name,
                     values.get("bootstrap", DEFAULT_BOOTSTRAP),
                     values.get("security.protocol", "PLAINTEXT"),
-                    ",".join(switch for switch in SWITCHES if values.get(switch) == "true") or NONE,
+                    ",".join(switch for switch in SWITCHES if is_on(values.get(switch, ""))) or NONE,
                     "yes" if name == used else "no",
                 ]
             )

@@ -8,6 +8,7 @@ is made.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +20,10 @@ from kq.cli.run.failures import Failure, Hint, Usage, os_reason
 BOOTSTRAP = "bootstrap.servers"
 DEFAULT_BOOTSTRAP = "127.0.0.1:9092"
 DEFAULT_PORT = 9092
+MAX_PORT = 65_535
 OWN_KEYS = {"bootstrap": BOOTSTRAP, "read_only": "read_only", "production": "production", "profile": "profile"}
 SWITCHES = ("read_only", "production")
+ON, OFF = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,11 @@ class Sourced:
     source: str
     way: str = "value"
     layer: str = ""
+
+
+def is_on(value: str) -> bool:
+    """Of a switch: `read_only = true`, KQ_READ_ONLY=1."""
+    return value.lower() in ON
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,7 @@ class Settings:
 
     def _is_on(self, switch: str) -> bool:
         sourced = self.values.get(switch)
-        return sourced is not None and sourced.value.lower() == "true"
+        return sourced is not None and is_on(sourced.value)
 
     def client(
         self, overrides: Mapping[str, str] | None = None, defaults: Mapping[str, str] | None = None
@@ -126,6 +134,8 @@ def _merge(merged: dict[str, Sourced], layer: str, entries: dict[str, tuple[str,
         key = OWN_KEYS.get(key) or ALIASES.get(key, key)
         if key == BOOTSTRAP:
             value = with_ports(value)
+        if key in SWITCHES and value.lower() not in (*ON, *OFF):  # KQ_READ_ONLY=ja must not mean no
+            raise Usage(f"{source}: {key} is true or false, not '{value}'")
         known = merged.get(key)
         if known is None:
             merged[key] = Sourced(value, source, way, layer)
@@ -174,20 +184,17 @@ def env_name(key: str) -> str:
     return "KQ_" + key.upper().replace(".", "_")
 
 
+_SERVER = re.compile(r"(\[[^\[\]\s]+\]|[^\[\]:\s]+)(?::([0-9]{1,5}))?")
+
+
 def with_ports(servers: str) -> str:
     """`a,b:9093` as `a:9092,b:9093`; refuses what is not a list of hosts and ports."""
     addresses = []
     for server in servers.split(","):
-        address = server.strip()
-        host, colon, port = address.rpartition(":")
-        bare_ipv6 = address.count(":") > 1 and not address.startswith("[")
-        if (
-            not address
-            or bare_ipv6
-            or (colon and not address.endswith("]") and not (host and port.isdigit() and int(port) < 65536))
-        ):
+        match = _SERVER.fullmatch(server.strip())
+        if match is None or not 0 < int(match[2] or DEFAULT_PORT) <= MAX_PORT:
             raise Usage(f"'{servers}' does not name brokers; write HOST:PORT,HOST:PORT (IPv6 as [::1]:9092)")
-        addresses.append(address if colon and not address.endswith("]") else f"{address}:{DEFAULT_PORT}")
+        addresses.append(f"{match[1]}:{match[2] or DEFAULT_PORT}")
     return ",".join(addresses)
 
 
@@ -197,6 +204,8 @@ def _obtain(name: str, had: Sourced) -> str:
             return Path(had.value).expanduser().read_text(encoding="utf-8").rstrip("\r\n")
         except OSError as fault:
             raise Failure(f"{name}.file={had.value} ({had.source}): {os_reason(fault)}") from None
+        except UnicodeDecodeError:
+            raise Failure(f"{name}.file={had.value} ({had.source}): not UTF-8") from None
     if had.way == "command":
         done = subprocess.run(had.value, shell=True, stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode:

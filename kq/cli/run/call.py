@@ -84,11 +84,6 @@ class Call:
 
     # -- printing ------------------------------------------------------------------------------------------------
 
-    @property
-    def terminal(self) -> bool:
-        """Whether a person reads stdout in the terminal form."""
-        return not self.form.plain
-
     def print(self, text: str) -> None:
         sys.stdout.write(text)
 

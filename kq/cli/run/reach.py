@@ -8,7 +8,6 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
-from kq.cli.run.failures import Failure, Hint
 from kq.cli.run.problems import check_client_settings, failure_of
 from kq.client import connect
 from kq.errors import KafkaError
@@ -67,27 +66,3 @@ def _fast_loop() -> asyncio.AbstractEventLoop:
     except ImportError:
         return asyncio.new_event_loop()
     return uvloop.new_event_loop()
-
-
-def refuse_change(call: Call) -> None:
-    """Called by every command before it changes anything."""
-    settings = call.settings
-    if settings.read_only:
-        raise Failure(
-            f"{settings.values['read_only'].source} is read_only: {call.command} would change the cluster",
-            Hint("use another", f"kq {call.command} -C NAME"),
-            code="READ_ONLY",
-        )
-
-
-def refuse_deletion(call: Call) -> None:
-    """As `refuse_change`; with a production profile the command must name it, so that a forgotten `use` deletes
-    nothing."""
-    refuse_change(call)
-    settings = call.settings
-    if settings.production and not settings.profile_was_named:
-        raise Failure(
-            f"{settings.values['production'].source} is production: {call.command} must name the profile",
-            Hint("if you mean it", f"kq {call.command} -C {settings.profile or 'NAME'}"),
-            code="PRODUCTION",
-        )

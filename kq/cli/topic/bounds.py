@@ -10,7 +10,6 @@ from kq.cli.partitions.measures import measure
 from kq.cli.partitions.offsets import parse_position
 from kq.cli.partitions.positions import resolve
 from kq.cli.partitions.selection import choose, required_names, select
-from kq.cli.run.failures import Unfinished
 
 if TYPE_CHECKING:
     from kq.cli.run.call import Call
@@ -53,9 +52,6 @@ def run(call: Call, names: list[str], *, partition: str | None, regex: bool, off
                     for (topic, index), part, place in found
                 ],
             )
-        for problem in measures.problems:
-            call.warn(problem)
-        if measures.offsets_missing:
-            raise Unfinished("")
+        measures.end(call)
 
     call.run(work)

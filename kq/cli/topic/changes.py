@@ -7,12 +7,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kq.cli.changes.confirm import confirm_deletion
-from kq.cli.changes.outcome import Done, parse_changes, parse_pairs, report_done
+from kq.cli.changes.outcome import Done, report_done
+from kq.cli.changes.permission import refuse_change, refuse_deletion
+from kq.cli.config.pairs import parse_changes, parse_pairs
 from kq.cli.output.render import Both, Column, Row
-from kq.cli.partitions.measures import settings_of
+from kq.cli.output.units import counted
+from kq.cli.partitions.health import settings_of
 from kq.cli.partitions.selection import Selected, choose, required_names, select, whole_topics
 from kq.cli.run.failures import Usage
-from kq.cli.run.reach import refuse_change, refuse_deletion
 from kq.client import Admin, AlterOp, ConfigChange, NewPartitions, NewTopic, Resource
 from kq.errors import Err, KafkaError
 from kq.wire.primitives import uuid_text
@@ -85,7 +87,7 @@ def _created_words(name: str, facts: Mapping[str, Any], *, there: bool) -> str:
     if there:
         return f"{name} is there already"
     count, factor = facts["partitions"], facts["replication_factor"]
-    shape = f": {count} partition{'' if count == 1 else 's'}, replication factor {factor}" if count and factor else ""
+    shape = f": {counted(count, 'partition')}, replication factor {factor}" if count and factor else ""
     return f"created {name}{shape}"
 
 

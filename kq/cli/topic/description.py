@@ -9,20 +9,19 @@ from kq.cli.config.table import COLUMNS as SETTING_COLUMNS
 from kq.cli.config.table import is_worth_showing, setting_json, setting_row
 from kq.cli.output.render import NONE, Both, Column, Row, table_text
 from kq.cli.output.text import shown
-from kq.cli.output.units import count_text
-from kq.cli.partitions.measures import (
+from kq.cli.output.units import count_text, counted
+from kq.cli.partitions.health import (
     Health,
-    Measures,
     health_of,
     is_compacted,
     is_under_min_isr,
     is_under_replicated,
-    measure,
     min_isr_of,
     settings_of,
 )
+from kq.cli.partitions.measures import Measures, measure
 from kq.cli.partitions.selection import Selected, choose, required_names, select
-from kq.cli.run.failures import Unfinished, Usage
+from kq.cli.run.failures import Usage
 from kq.wire.primitives import uuid_text
 
 if TYPE_CHECKING:
@@ -59,10 +58,7 @@ def run(call: Call, names: list[str], *, regex: bool, every_setting: bool, secti
             _print_plain(call, blocks, section, every_setting)
         else:
             call.print("\n".join(block.text(call, every_setting) for block in blocks))
-        for problem in measures.problems:
-            call.warn(problem)
-        if measures.offsets_missing:
-            raise Unfinished("")
+        measures.end(call)
 
     call.run(work)
 
@@ -110,8 +106,8 @@ class _Block:
         topic = self._topic.topic
         replicas = sorted({len(partition.replicas) for partition in topic.partitions.values()})
         parts = [
-            _counted(len(topic.partitions), "partition"),
-            _counted(replicas[0], "replica") if len(replicas) == 1 else f"{replicas[0]}-{replicas[-1]} replicas",
+            counted(len(topic.partitions), "partition"),
+            counted(replicas[0], "replica") if len(replicas) == 1 else f"{replicas[0]}-{replicas[-1]} replicas",
         ]
         if self._min_isr is not None:
             parts.append(f"min ISR {self._min_isr}")
@@ -120,17 +116,15 @@ class _Block:
         return f"{shown(self.name)}   {', '.join(parts)}"
 
     def _alerts(self) -> list[str]:
-        partitions = list(self._topic.topic.partitions.values())
+        of_all = f"of {counted(len(self._topic.topic.partitions), 'partition')}"
         health = self.health
         alerts = []
         if health.offline:
-            alerts.append(f"{health.offline} of {len(partitions)} partitions offline: no leader")
+            alerts.append(f"{health.offline} {of_all} offline: no leader")
         if health.under_min_isr:
-            alerts.append(f"{health.under_min_isr} of {len(partitions)} partitions under min ISR: acks=all is refused")
+            alerts.append(f"{health.under_min_isr} {of_all} under min ISR: acks=all is refused")
         if health.under_replicated:
-            alerts.append(
-                f"{health.under_replicated} of {len(partitions)} partitions under-replicated{self._who_is_out()}"
-            )
+            alerts.append(f"{health.under_replicated} {of_all} under-replicated{self._who_is_out()}")
         return alerts
 
     def _who_is_out(self) -> str:
@@ -202,7 +196,3 @@ class _Block:
             "records": part.records,
             "size_bytes": part.size_bytes,
         }
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

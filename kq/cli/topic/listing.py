@@ -6,19 +6,10 @@ import time
 from typing import TYPE_CHECKING
 
 from kq.cli.output.render import NONE, Both, Column, Row
-from kq.cli.output.units import count_text, duration_text, utc_text
-from kq.cli.partitions.measures import (
-    Health,
-    Measure,
-    Measures,
-    health_of,
-    is_compacted,
-    measure,
-    min_isr_of,
-    settings_of,
-)
+from kq.cli.output.units import count_text, counted, duration_text, utc_text
+from kq.cli.partitions.health import Health, health_of, is_compacted, min_isr_of, settings_of
+from kq.cli.partitions.measures import Measure, Measures, measure
 from kq.cli.partitions.selection import Selected, choose, select
-from kq.cli.run.failures import Unfinished
 
 if TYPE_CHECKING:
     from kq.cli.run.call import Call
@@ -44,7 +35,9 @@ def run(call: Call, names: list[str], *, regex: bool, internal: bool, only: set[
             cluster, [topic.name for topic in topics], ["min.insync.replicas", "cleanup.policy"]
         )
         healths = {topic.name: health_of(topic.topic, min_isr_of(settings.get(topic.name))) for topic in topics}
-        if only:
+        nothing = "No topics. Create one: kq topic create orders -p 3"
+        if only and topics:
+            nothing = f"Of {counted(len(topics), 'topic')} none is {' or '.join(sorted(only)).replace('_', ' ')}."
             topics = [topic for topic in topics if any(healths[topic.name].as_json()[name] for name in only)]
         if call.form.names and not call.json:
             call.table(COLUMNS, [Row([topic.name]) for topic in topics])
@@ -53,7 +46,7 @@ def run(call: Call, names: list[str], *, regex: bool, internal: bool, only: set[
         measures = await measure(cluster, pairs, last_write=True)
         hidden = 0 if internal or names else sum(topic.internal for topic in cluster.known.topics.values())
         compacted = {topic.name for topic in topics if is_compacted(settings.get(topic.name))}
-        _print(call, topics, measures, healths, compacted, hidden)
+        _print(call, topics, measures, healths, compacted, hidden, nothing)
 
     call.run(work)
 
@@ -65,6 +58,7 @@ def _print(
     healths: dict[str, Health],
     compacted: set[str],
     hidden: int,
+    nothing: str,
 ) -> None:
     now_ms = round(time.time() * 1000)
     if call.json:
@@ -72,19 +66,15 @@ def _print(
             topics=[_as_json(topic, measures, healths[topic.name]) for topic in topics], internal_hidden=hidden
         )
     elif not topics:
-        call.note_always("No topics. Create one: kq topic create orders -p 3")
+        call.note_always(nothing)
     else:
         rows = [
             _row(topic, measures.of(topic.pairs), healths[topic.name], topic.name in compacted, now_ms)
             for topic in topics
         ]
         call.table(COLUMNS, rows)
-        plural = "" if len(topics) == 1 else "s"
-        call.note(f"{len(topics)} topic{plural}" + (f"; {hidden} internal hidden (--internal)" if hidden else ""))
-    for problem in measures.problems:
-        call.warn(problem)
-    if measures.offsets_missing:
-        raise Unfinished("")
+        call.note(counted(len(topics), "topic") + (f"; {hidden} internal hidden (--internal)" if hidden else ""))
+    measures.end(call)
 
 
 def _row(topic: Selected, parts: list[Measure], health: Health, compacted: bool, now_ms: int) -> Row:

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kq.cli.changes.outcome import sentence
+from kq.cli.changes.permission import refuse_deletion
 from kq.cli.changes.plans import read_plan, write_plan
 from kq.cli.output.render import Column, Row, table_text
 from kq.cli.output.text import shown
@@ -15,7 +16,6 @@ from kq.cli.partitions.offsets import parse_position
 from kq.cli.partitions.positions import resolve
 from kq.cli.partitions.selection import Choice, choose, required_names, select
 from kq.cli.run.failures import Unfinished, Usage
-from kq.cli.run.reach import refuse_deletion
 from kq.client import Admin
 
 if TYPE_CHECKING:
@@ -97,8 +97,7 @@ def _plan(call: Call, choice: Choice, offset: str) -> list[Step]:
         topics = await select(cluster, call, choice)
         measures = await measure(cluster, [pair for topic in topics for pair in topic.pairs], sizes=False)
         places = await resolve(cluster, position, measures)
-        for problem in measures.problems:
-            call.warn(problem)
+        measures.warn(call)
         if measures.offsets_missing:
             raise Unfinished("not every partition answers; nothing has been changed")
         return [

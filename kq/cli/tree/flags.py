@@ -13,6 +13,9 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
+ACKS = ("0", "1", "all")
+
 
 class Flag(NamedTuple):
     """One shared flag. `metavar` None: it takes no value."""

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 from typer.core import TyperOption
 
 from kq.cli.tree.command import examples, help_row
+from kq.cli.tree.flags import ACKS, CODECS
 from kq.cli.tree.nouns import VERB_ALIASES, NounGroup
 
 if TYPE_CHECKING:
     from typer._click.core import Command, Parameter
 
 CHOICES = {
-    "--compression": ("none", "gzip", "snappy", "lz4", "zstd"),
-    "--acks": ("0", "1", "all"),
+    "--compression": CODECS,
+    "--acks": ACKS,
     "--section": ("partitions", "settings"),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -37,6 +38,14 @@ def test_a_number_that_another_process_has_now_is_no_broker(
     assert running.is_broker(posing)
     assert not running.is_broker(other)
     assert not running.is_broker(os.getpid())
+
+
+@pytest.mark.parametrize("pid", [0, -1, True, "1", None])
+def test_a_state_file_of_nonsense_names_nobody(tmp_path: Path, pid: object) -> None:
+    """A signal to 0 or -1 would go to a whole group of processes."""
+    state = {"bootstrap": "a:1", "node_id": 1, "cluster_id": "c", "version": "0", "started_ms": 0}
+    (tmp_path / running.STATE_FILE).write_text(json.dumps({**state, "pid": pid}))
+    assert running.find_running(tmp_path) is None
 
 
 def test_nobody_has_the_number() -> None:

@@ -162,7 +162,7 @@ def test_decoding(cluster: str, topic: str) -> None:
     ran = run("consume", topic, "-e", "--decode", "key=int32", "-f", r"%K\n").ok()
     assert ran.out == "1\n"
     assert ran.err == (
-        "kq: 1 field could not be decoded, the first because: 1 bytes are too few for '>i$'; shown as they are\n"
+        "kq: 1 field could not be decoded, the first because: too few for '>i$': 1 byte; shown as they are\n"
     )
 
 

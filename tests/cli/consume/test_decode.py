@@ -27,7 +27,7 @@ def test_unpacks(packing: str, data: bytes) -> None:
     assert unpacker(packing)(data) == UNPACKED[packing, data]
 
 
-@pytest.mark.parametrize(("packing", "data", "why"), [(">i", b"abc", "too few"), ("b$", b"ab", "1 bytes too many")])
+@pytest.mark.parametrize(("packing", "data", "why"), [(">i", b"abc", "too few"), ("b$", b"ab", "1 byte too many")])
 def test_what_does_not_fit(packing: str, data: bytes, why: str) -> None:
     with pytest.raises(NotPacked, match=why):
         unpacker(packing)(data)

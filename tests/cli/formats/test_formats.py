@@ -44,7 +44,7 @@ PRINTED = {
     r"%o{hex} %o{hex8} %o{byte}%o{big16}%o{little32}%o{bool}\n": b"a 0a \n\0\n\n\0\0\0true\n"
     b"b 0b \x0b\0\x0b\x0b\0\0\0true\n",
     r"%V{big32}%V{hex16}\n": b"\0\0\0\x020002\n\xff\xff\xff\xffffff\n",
-    r"%k{unpack[c]} %v{unpack[BB$]}\n": b"k 118 255\n(0 bytes are too few for 'c') (0 bytes are too few for 'BB$')\n",
+    r"%k{unpack[c]} %v{unpack[BB$]}\n": b"k 118 255\n(too few for 'c': 0 bytes) (too few for 'BB$': 0 bytes)\n",
 }
 
 

@@ -35,6 +35,18 @@ def test_nothing_is_lost(given: list[tuple]) -> None:
     assert came == [JsonRecord("orders", 2, s, k, v, tuple(h)) for k, v, s, h in given]
 
 
+def test_what_json_cannot_spell_is_text() -> None:
+    """`--decode double --json` of a NaN."""
+    out = json_format(decoded=True).render(
+        Rows(
+            "t", 0, [0, 1], values=[float("nan"), [float("inf")]], keys=[None, 1.5], timestamps=[0, 0], headers=[(), ()]
+        )
+    )
+    documents = [json.loads(line, parse_constant=pytest.fail) for line in out.splitlines()]
+    assert [document["value"] for document in documents] == ["NaN", "[Infinity]"]
+    assert documents[1]["key"] == 1.5
+
+
 def test_one_line_to_the_character() -> None:
     out = json_format().render(
         Rows(

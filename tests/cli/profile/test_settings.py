@@ -199,6 +199,25 @@ def test_twice_on_one_layer(place: Place) -> None:
         place.resolve("bootstrap.servers=a:1", b="b:1")
 
 
+@pytest.mark.parametrize(("text", "on"), [("1", True), ("true", True), ("Yes", True), ("0", False), ("off", False)])
+def test_a_switch_in_the_environment(place: Place, text: str, on: bool) -> None:
+    assert place.resolve(KQ_READ_ONLY=text).read_only is on
+
+
+def test_a_switch_that_is_neither(place: Place) -> None:
+    with pytest.raises(Usage, match="KQ_READ_ONLY: read_only is true or false, not 'ja'"):
+        place.resolve(KQ_READ_ONLY="ja")
+    place.profile("p", "production = 3")
+    with pytest.raises(Usage, match="profile p: production is true or false, not '3'"):
+        place.resolve(c="p")
+
+
+def test_a_password_file_that_is_no_text(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"\xff")
+    with pytest.raises(Failure, match="not UTF-8"):
+        place.resolve(f"sasl.password.file={tmp_path / 'secret'}").client()
+
+
 def test_librdkafkas_spelling(place: Place) -> None:
     assert place.resolve("sasl.mechanisms=PLAIN").client()["sasl.mechanism"] == "PLAIN"
 

@@ -206,8 +206,48 @@ def test_trim_shows_its_plan_and_does_exactly_that(cluster: str, topic: str, tmp
 
     plan.write_text(json.dumps({"_command": "other", "_version": 1, "steps": []}))
     assert run("topic", "trim", "--from-file", str(plan)).err == f"kq: {plan}: not a plan of kq topic trim\n"
+    step = {"topic": topic, "partition": "0", "start_offset": 3, "new_start_offset": 5, "end_offset": 5}
+    plan.write_text(json.dumps({"_command": "topic trim", "_version": 1, "steps": [step]}))
+    assert run("topic", "trim", "--from-file", str(plan)).err == f"kq: {plan}: not a plan of kq topic trim\n"
     assert run("topic", "delete-records", topic, "-o", "end", "--execute").ok()
     assert run("topic", "offsets", f"{topic}:0").ok().lines[1] == f"{topic}:0\t5\t5\t0"
+
+
+def test_what_is_shown_can_be_pasted(cluster: str, topic: str, tmp_path: Path) -> None:
+    """With the cluster it was asked of: the same words without -b could be about another."""
+    made(topic)
+    run("produce", topic, stdin=b"1\n").ok()
+    ran = run(
+        "-b", cluster, "topic", "trim", f"{topic[:-1]}*", "-o", "end", "-X", "client.id=me", env={"KQ_BOOTSTRAP": None}
+    )
+    said = ran.err.splitlines()[-1]
+    assert said == f"To do it:  kq -b {cluster} topic trim '{topic[:-1]}*' -o end -X client.id=me --execute"
+    plan = str(tmp_path / "plan.json")
+    ran = run("topic", "trim", topic, "-o", "end", "-b", cluster, "--export", plan, env=unset)
+    assert ran.err.splitlines()[-1] == f"To do it:  kq topic trim --from-file {plan} --execute -b {cluster}"
+    ran = run("produce", f"{topic}-not-there", "-K", ": ", "-b", cluster)
+    assert ran.err.endswith(f"    create it:    kq produce {topic}-not-there -K ': ' -b {cluster} --create\n")
+
+
+def test_nothing_to_complain_about(cluster: str, topic: str) -> None:
+    made(topic)
+    assert run("topic", "list", topic, "--offline") == (0, "", "Of 1 topic none is offline.\n")
+
+
+def test_topics_that_are_not_there_may_be(cluster: str, topic: str) -> None:
+    made(topic)
+    ran = run("topic", "delete", topic, f"{topic}-not-there", f"{topic}-none*", "--yes")
+    assert ran.code == 3
+    run("topic", "list", topic).ok()
+    run("topic", "delete", topic, f"{topic}-not-there", f"{topic}-none*", "--yes", "--if-exists").ok()
+    assert run("topic", "list", topic).code == 3
+
+
+def test_partitions_that_contradict(cluster: str, topic: str) -> None:
+    made(topic, "-p", "4")
+    assert [r["PARTITION"] for r in table(run("topic", "offsets", f"{topic}:0-2", "-p", "1,3"))] == [f"{topic}:1"]
+    ran = run("topic", "offsets", f"{topic}:0", "-p", "1,3")
+    assert ran == (2, "", f"kq: {topic}:0 and -p 1,3 have no partition in common\n")
 
 
 def test_a_read_only_or_production_profile(cluster: str, topic: str, own_home: Path) -> None:
