@@ -15,33 +15,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from kq.client.accumulator import Accumulator, PartitionQueue
 from kq.client.batching import Batch
 from kq.client.cluster import Cluster
 from kq.client.connection import Connection
 from kq.client.delivery import NO_OFFSET, Piece
-from kq.client.encoding import encode
 from kq.client.errands import Errands
 from kq.client.errors import RequestTimedOut, is_retriable
-from kq.client.metadata import NO_ID, Broker
+from kq.client.metadata import NO_ID
 from kq.client.outcomes import MOVED, Outcome, PartitionNumbers, judge
-from kq.client.settings import CODECS, ClientSettings
+from kq.client.posting import TOPIC_IDS_SINCE, Load, produce_request, read_verdicts
+from kq.client.settings import ClientSettings
 from kq.errors import Err, KafkaError
 from kq.wire.apis.produce import PRODUCE
 from kq.wire.apis.producers import INIT_PRODUCER_ID
 
 __all__ = ["Sender"]
 
-ACKS = {"0": 0, "1": 1, "all": -1}
-TOPIC_IDS_SINCE = 13  # Produce version that names topics by their ids
 FOREVER = float("inf")
-
-
-class _Load(NamedTuple):
-    queue: PartitionQueue
-    batch: Batch
 
 
 class Sender:
@@ -50,8 +43,6 @@ class Sender:
         self._settings = settings
         self._accumulator = accumulator
         self._lane = ("producer", id(self))
-        self._acks = ACKS[settings.acks]
-        self._codec = CODECS.index(settings.compression_type)
         self._linger_s = settings.linger_ms / 1000
         self._pipelined = settings.enable_idempotence or settings.acks == "0" or settings.retries == 0
         self._loop = asyncio.get_running_loop()
@@ -170,9 +161,9 @@ class Sender:
             ids = {queue.topic: self._cluster.known.topics[queue.topic].id for queue, _ in loads}
             self._errands.start(self._produce(node, connection, loads, ids))
 
-    def _load(self, queues: list[PartitionQueue]) -> tuple[list[_Load], list[PartitionQueue]]:
+    def _load(self, queues: list[PartitionQueue]) -> tuple[list[Load], list[PartitionQueue]]:
         """The first batch of each queue, as many as a request holds; and the queues that have more to send."""
-        loads: list[_Load] = []
+        loads: list[Load] = []
         more: list[PartitionQueue] = []
         size = 0
         now_s = self._loop.time()
@@ -182,7 +173,7 @@ class Sender:
                 more.append(queue)
                 continue
             self._number(queue, batch)
-            loads.append(_Load(queue, queue.take()))
+            loads.append(Load(queue, queue.take()))
             size += batch.bytes
             if queue.waiting and self._ready_s(queue) <= now_s and queue.may_send(now_s, pipelined=self._pipelined):
                 more.append(queue)
@@ -201,7 +192,7 @@ class Sender:
         if batch.numbers is None:
             batch.numbers = queue.numbers.take(batch.records)
 
-    async def _produce(self, node: int, connection: Connection, loads: list[_Load], ids: dict[str, bytes]) -> None:
+    async def _produce(self, node: int, connection: Connection, loads: list[Load], ids: dict[str, bytes]) -> None:
         """`ids`: of the topics, as of now; when the answer comes they may be others."""
         try:
             await self._exchange(connection, loads, ids)
@@ -210,60 +201,43 @@ class Sender:
         finally:
             self._in_flight[node] -= 1
 
-    async def _exchange(self, connection: Connection, loads: list[_Load], ids: dict[str, bytes]) -> None:
+    async def _exchange(self, connection: Connection, loads: list[Load], ids: dict[str, bytes]) -> None:
         version = connection.version(PRODUCE)
         if NO_ID in ids.values():
             version = min(version, TOPIC_IDS_SINCE - 1)
-        body = self._request(loads, ids)
-        if self._acks == 0:
+        body = produce_request(loads, ids, self._settings)
+        if self._settings.acks == "0":
             await connection.send_unanswered(PRODUCE, body, version=version)
             for queue, batch in loads:
                 self._done(queue, batch, NO_OFFSET, -1)
             return
         answer = await connection.request(PRODUCE, body, version=version)
-        self._read(answer, loads, ids if version >= TOPIC_IDS_SINCE else {})
-
-    def _request(self, loads: list[_Load], ids: dict[str, bytes]) -> Any:
-        request = PRODUCE.Request
-        topics: dict[str, Any] = {}
-        for queue, batch in loads:
-            if batch.encoded is None:
-                batch.encoded = encode(batch, self._codec, self._settings.compression_level)
-            topic = topics.get(queue.topic)
-            if topic is None:
-                topic = topics[queue.topic] = request.Topic(name=queue.topic, topic_id=ids[queue.topic])
-            topic.partitions.append(request.Partition(index=queue.partition, records=batch.encoded))
-        return request(acks=self._acks, timeout_ms=self._settings.request_timeout_ms, topics=list(topics.values()))
+        self._read(answer, version, loads, ids)
 
     # -- answers ----------------------------------------------------------------------------------------------------
 
-    def _read(self, answer: Any, loads: list[_Load], ids: dict[str, bytes]) -> None:
-        """`ids` of the topics, when they were named so."""
-        endpoints = [Broker(e.node_id, e.host, e.port, e.rack) for e in answer.node_endpoints]
-        said: dict[tuple[object, int], Any] = {}
-        for topic in answer.topics:
-            for partition in topic.partitions:
-                said[topic.topic_id if ids else topic.name, partition.index] = partition
+    def _read(self, answer: Any, version: int, loads: list[Load], ids: dict[str, bytes]) -> None:
+        verdicts, brokers = read_verdicts(answer, version)
         for load in loads:
             queue, batch = load
-            partition = said.get((ids.get(queue.topic, queue.topic), queue.partition))
-            if partition is None:
+            named = ids[queue.topic] if version >= TOPIC_IDS_SINCE else queue.topic
+            verdict = verdicts.get((named, queue.partition))
+            if verdict is None:
                 silent = KafkaError(Err.UNKNOWN_SERVER_ERROR, "the broker said nothing about these records")
                 self._answered(load, silent)
-            elif partition.error_code == Err.NONE:
+            elif verdict.error is None:
                 queue.landed(batch)
-                self._done(queue, batch, partition.base_offset, partition.log_append_time_ms)
+                self._done(queue, batch, verdict.offset, verdict.append_time_ms)
             else:
-                leader = partition.current_leader
-                if leader is not None and leader.leader_id >= 0:
-                    self._cluster.moved(queue.topic, queue.partition, leader.leader_id, leader.leader_epoch, endpoints)
-                self._answered(load, _refusal(partition))
+                if verdict.leader is not None:
+                    self._cluster.moved(queue.topic, queue.partition, *verdict.leader, brokers)
+                self._answered(load, verdict.error)
 
-    def _answered_all(self, loads: Iterable[_Load], error: KafkaError) -> None:
+    def _answered_all(self, loads: Iterable[Load], error: KafkaError) -> None:
         for load in loads:
             self._answered(load, error)
 
-    def _answered(self, load: _Load, error: KafkaError) -> None:
+    def _answered(self, load: Load, error: KafkaError) -> None:
         """One batch was not taken, or nobody knows."""
         queue, batch = load
         if batch not in queue.on_the_way:
@@ -383,10 +357,3 @@ class Sender:
         for queue in list(queues):
             for batch in list(queue.waiting):
                 self._fail(queue, batch, error)
-
-
-def _refusal(partition: Any) -> KafkaError:
-    """The error of one partition, with what the broker says about single records."""
-    reasons = [record.message for record in partition.record_errors if record.message]
-    message = partition.error_message or (reasons[0] if reasons else None)
-    return KafkaError(Err.of(partition.error_code), message)
