@@ -38,11 +38,21 @@ RENEW_AT = (0.85, 0.95)  # of a session's life, as Java's SaslClientAuthenticato
 
 
 async def open_connection(
-    host: str, port: int, settings: ClientSettings, tls: ssl.SSLContext | None, node_id: int | None = None
+    host: str,
+    port: int,
+    settings: ClientSettings,
+    tls: ssl.SSLContext | None,
+    node_id: int | None = None,
+    setup_ms: float | None = None,
 ) -> Connection:
-    """A connection ready for requests; Unreachable or AuthenticationFailed says why there is none."""
+    """A connection ready for requests; Unreachable or AuthenticationFailed says why there is none.
+
+    `setup_ms` is how long each address may take until TCP and TLS stand, by default socket.connection.setup.timeout.ms.
+    """
     address = str(Address(host, port))
-    connection = await _connect(address, host, port, settings, tls, node_id)
+    if setup_ms is None:
+        setup_ms = settings.socket_connection_setup_timeout_ms
+    connection = await _connect(address, host, port, settings, tls, node_id, setup_ms)
     try:
         await _ask_versions(connection)
         if settings.wants_sasl:
@@ -61,14 +71,20 @@ async def open_connection(
 
 
 async def _connect(
-    address: str, host: str, port: int, settings: ClientSettings, tls: ssl.SSLContext | None, node_id: int | None
+    address: str,
+    host: str,
+    port: int,
+    settings: ClientSettings,
+    tls: ssl.SSLContext | None,
+    node_id: int | None,
+    setup_ms: float,
 ) -> Connection:
     loop = asyncio.get_running_loop()
     failure: Exception = OSError(f"{host} has no address")
     for ip in await _resolve(address, host, port):
         connection = Connection(address, settings, node_id)
         try:
-            async with asyncio.timeout(settings.socket_connection_setup_timeout_ms / 1000):
+            async with asyncio.timeout(setup_ms / 1000):
                 transport, _ = await loop.create_connection(
                     lambda made=connection: made,
                     ip,
@@ -82,7 +98,7 @@ async def _connect(
             continue
         _size_buffers(transport, settings)
         return connection
-    raise _unreachable(address, failure, settings) from failure
+    raise _unreachable(address, failure, settings, setup_ms) from failure
 
 
 async def _resolve(address: str, host: str, port: int) -> list[str]:
@@ -111,7 +127,7 @@ def _size_buffers(transport: asyncio.BaseTransport, settings: ClientSettings) ->
                 raw.setsockopt(socket.SOL_SOCKET, option, size)
 
 
-def _unreachable(address: str, error: Exception, settings: ClientSettings) -> Unreachable:
+def _unreachable(address: str, error: Exception, settings: ClientSettings, setup_ms: float) -> Unreachable:
     match error:
         case ConnectionRefusedError():
             return Unreachable(address, errors.REFUSED, f"no broker answers at {address} (connection refused)")
@@ -128,8 +144,8 @@ def _unreachable(address: str, error: Exception, settings: ClientSettings) -> Un
             reason = (error.reason or str(error)).lower().replace("_", " ")
             return Unreachable(address, errors.TLS, f"no TLS connection to {address}: {reason}")
         case TimeoutError():
-            seconds = settings.socket_connection_setup_timeout_ms / 1000
-            return Unreachable(address, errors.TIMEOUT, f"no broker answers at {address} (nothing for {seconds:g} s)")
+            waited = f"nothing for {setup_ms / 1000:.3g} s"
+            return Unreachable(address, errors.TIMEOUT, f"no broker answers at {address} ({waited})")
         case ConnectionError() if settings.wants_tls:
             return Unreachable(
                 address,

@@ -5,7 +5,8 @@ Fetch would delay everything behind it. Each consumer and each producer has a la
 COMMON.
 
 Rules: an address is dialled by one task at a time, whoever else asks waits for the same outcome; after failures in a
-row the pause before the next attempt doubles (reconnect.backoff.ms to reconnect.backoff.max.ms, KIP-144).
+row the pause before the next attempt doubles (reconnect.backoff.ms to reconnect.backoff.max.ms, KIP-144), and so does
+the time that the attempt may take (socket.connection.setup.timeout.ms and .max.ms, KIP-601).
 """
 
 from __future__ import annotations
@@ -49,6 +50,9 @@ class Pool:
         self._dialling: dict[tuple[Address, Lane], asyncio.Task[Connection]] = {}
         self._failures: dict[Address, _Failures] = {}
         self._backoff = Backoff(settings.reconnect_backoff_ms, settings.reconnect_backoff_max_ms)
+        self._setup = Backoff(
+            settings.socket_connection_setup_timeout_ms, settings.socket_connection_setup_timeout_max_ms
+        )
         self._closed = False
 
     def ready(self, address: Address, lane: Lane = COMMON) -> Connection | None:
@@ -135,7 +139,8 @@ class Pool:
         if failures is not None:
             await asyncio.sleep(max(0.0, failures.retry_at_s - loop.time()))
         try:
-            connection = await open_connection(address.host, address.port, self._settings, self._tls, node_id)
+            setup_ms = self._setup.delay_ms(failures.in_a_row + 1, self._rng) if failures else None
+            connection = await open_connection(address.host, address.port, self._settings, self._tls, node_id, setup_ms)
         except KafkaError:
             in_a_row = failures.in_a_row + 1 if failures else 1
             pause_s = self._backoff.delay_ms(in_a_row, self._rng) / 1000

@@ -20,6 +20,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -209,20 +210,20 @@ class Producer:
         await self._sender.flush()
 
     async def close(self, timeout_s: float | None = None) -> None:
-        """Flushes, at most so long, and ends. What is not acknowledged by then fails."""
+        """Flushes, at most so long, and ends. What is not acknowledged by then, or when this is cancelled, fails."""
         self._closed = True
-        if timeout_s is None or timeout_s > 0:
-            try:
-                async with asyncio.timeout(timeout_s):
-                    await self.flush()
-            except TimeoutError:
-                pass
-        if self._admitting is not None:
-            self._admitting.cancel()
-            await asyncio.gather(self._admitting, return_exceptions=True)
-        while self._early:
-            self._early.popleft().sent.refused(KafkaError(Err.REQUEST_TIMED_OUT, "the producer was closed"))
-        await self._sender.close()
+        try:
+            if timeout_s is None or timeout_s > 0:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(timeout_s):
+                        await self.flush()
+        finally:
+            if self._admitting is not None:
+                self._admitting.cancel()
+                await asyncio.gather(self._admitting, return_exceptions=True)
+            while self._early:
+                self._early.popleft().sent.refused(KafkaError(Err.REQUEST_TIMED_OUT, "the producer was closed"))
+            await self._sender.close()
 
     # -- inside --
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import random
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from kq.client import Admin, Err, KafkaError, Unreachable, connect
+from kq.client import Admin, Err, KafkaError, Unreachable, connect, pool
 from kq.client.address import Address
 from kq.client.admin import routing
+from kq.client.connection import Connection
 from kq.client.errors import REFUSED, WANTS_SASL
 from kq.testing.ports import free_port
 from kq.wire.apis.metadata import METADATA
@@ -111,6 +114,33 @@ async def test_a_broker_that_goes_away_in_the_first_question_wants_no_authentica
         with pytest.raises(Unreachable) as caught:
             await connect(settings(broker.bootstrap))
         assert caught.value.reason == REFUSED
+
+
+@asynchronous
+async def test_an_address_that_failed_gets_more_time_and_is_left_alone_for_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """KIP-144 and KIP-601: both double, up to their limits, with a fifth of spread."""
+    given: list[tuple[float, float | None]] = []
+    loop = asyncio.get_running_loop()
+
+    async def refuse(*arguments: object) -> Connection:
+        given.append((loop.time(), arguments[-1]))  # type: ignore[arg-type]
+        raise Unreachable("h:1", REFUSED, "nobody there")
+
+    monkeypatch.setattr(pool, "open_connection", refuse)
+    named: dict[str, object] = {"reconnect_backoff_ms": 10, "reconnect_backoff_max_ms": 40}
+    times = {"socket_connection_setup_timeout_ms": 1000, "socket_connection_setup_timeout_max_ms": 3000}
+    dialled = pool.Pool(settings("h:1", **named, **times), random.Random(1))
+    for _ in range(5):
+        with pytest.raises(Unreachable):
+            await dialled.get(Address("h", 1))
+    assert given[0][1] is None  # as the settings say
+    for allowed_ms, about in zip([ms for _, ms in given[1:]], [2000, 3000, 3000, 3000], strict=True):
+        assert allowed_ms is not None
+        assert 0.8 * about <= allowed_ms <= 1.2 * about
+    for ((earlier, _), (later, _)), about_ms in zip(pairwise(given), [10, 20, 40, 40], strict=True):
+        assert later - earlier >= 0.8 * about_ms / 1000
 
 
 @asynchronous

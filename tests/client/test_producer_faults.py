@@ -199,6 +199,26 @@ async def never(version: int, body: object) -> object:
 
 
 @asynchronous
+async def test_a_close_that_is_cancelled_still_ends_everything() -> None:
+    before = asyncio.all_tasks()
+    async with ModelBroker() as broker, client(broker) as cluster:
+        broker.handlers[PRODUCE.key] = _silent
+        producer = Producer(cluster)
+        await producer.send_values("t", numbered(3))
+        late = producer.send("nope", b"v")
+        closing = asyncio.ensure_future(producer.close())
+        await asyncio.sleep(0.02)
+        closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)
+        assert closing.cancelled()
+        assert producer.records_failed == 3
+        with pytest.raises(KafkaError, match="the producer was closed"):
+            await late
+    await asyncio.sleep(0.01)
+    assert asyncio.all_tasks() == before
+
+
+@asynchronous
 async def test_a_producer_id_is_asked_for_as_long_as_records_may_wait() -> None:
     async with ModelBroker() as broker, client(broker, default_api_timeout_ms=20) as cluster:
         original = broker.handlers[INIT_PRODUCER_ID.key]
