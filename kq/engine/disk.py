@@ -122,7 +122,8 @@ class Disk(Protocol):
         """A file; after a crash it may be back until its directory is synced."""
 
     def remove_tree(self, path: str) -> None:
-        """A directory with all in it, or what of it is there; a crash may leave any part."""
+        """A directory with all in it, or what of it is there; a crash may leave any part. What cannot be removed stays,
+        without an error."""
 
     def sync_directory(self, path: str) -> None:
         """Once it returns, no crash undoes the creations, renames and unlinks in this directory before it."""
