@@ -72,7 +72,7 @@ def test_kafkas_own_server_properties_is_taken_as_it_is():
     assert found.unknown == ()
     assert set(found.without_effect) == {
         "controller.listener.names", "controller.quorum.bootstrap.servers", "inter.broker.listener.name",
-        "num.io.threads", "num.network.threads", "offsets.topic.replication.factor", "process.roles",
+        "num.io.threads", "num.network.threads", "process.roles",
         "transaction.state.log.min.isr", "transaction.state.log.replication.factor",
     }  # fmt: skip
 
