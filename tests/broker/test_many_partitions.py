@@ -10,7 +10,7 @@ from kq.errors import Err
 from kq.testing import Broker
 from kq.wire.apis.metadata import METADATA
 from kq.wire.apis.topics import CREATE_TOPICS, DELETE_TOPICS
-from tests.broker.test_durability import produce
+from tests.support import asking
 from tests.support.footprint import open_files, resident_bytes
 from tests.support.wire import Wire
 
@@ -35,8 +35,8 @@ def test_ten_thousand_partitions(capsys: pytest.CaptureFixture[str]) -> None:
             assert created.topics[0].error_code == Err.NONE
             note("created", began, broker)
             began = time.monotonic()
-            for partition in range(0, COUNT, 5):
-                assert produce(wire, "many", b"x", partition=partition).error_code == Err.NONE
+            for index in range(0, COUNT, 5):
+                assert asking.produce(wire, "many", asking.batch(), index=index).error_code == Err.NONE
             note("one record into every fifth", began, broker)
             assert (open_files(broker.pid) or 0) < 1200
             began = time.monotonic()
@@ -51,7 +51,7 @@ def test_ten_thousand_partitions(capsys: pytest.CaptureFixture[str]) -> None:
             broker.start()
             note(f"{how} took {stopped:.1f} s, the start after it", began, broker)
             with Wire(broker.bootstrap, timeout_s=60) as wire:
-                assert produce(wire, "many", b"y", partition=5).base_offset == 1 + (how == "a kill")
+                assert asking.produce(wire, "many", asking.batch(), index=5).base_offset == 1 + (how == "a kill")
         began = time.monotonic()
         with Wire(broker.bootstrap, timeout_s=120) as wire:
             gone = wire.call(DELETE_TOPICS, 5, DELETE_TOPICS.Request(topic_names=["many"]))
