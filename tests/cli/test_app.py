@@ -161,6 +161,22 @@ MISTAKES = {
     ("consume", "(", "--regex"): "kq: --regex (: missing ), unterminated subpattern at position 0\n",
     ("topic", "delete", "t:1", "--yes"): "kq: topic delete takes whole topics, not partitions: write t\n",
     ("topic", "alter", "t:1", "-p", "3"): "kq: topic alter takes whole topics, not partitions: write t\n",
+    ("topic", "list", "\udcff"): "kq: topic '\\xff' is not UTF-8\n",
+    ("topic", "list", "-b", "\udcff"): "kq: -b '\\xff' is not UTF-8\n",
+    ("topic", "create", "\udcff"): "kq: topic '\\xff' is not UTF-8\n",
+    ("topic", "alter", "t", "--unset", ""): "kq: --unset: which setting?\n",
+    ("topic", "alter", "t", "-c", "+=1"): "kq: -c +=1: write -c key=value\n",
+    ("consume", "t", "-f", "%v{unpack[z]}"): "kq: -f %v{unpack[z]}: 'z' is not a pack string: no z in it\n",
+    ("produce", "t", "-H", "\udcff=x"): "kq: -H '\\xff' is not UTF-8\n",
+    (
+        "produce",
+        "t",
+        "--timestamp",
+        "²",
+    ): "kq: --timestamp ²: not a time; write 2026-11-21, 14:00, -1h or 1700000000000\n",
+    ("produce", "t", "--timestamp", "1969-12-31"): "kq: --timestamp 1969-12-31: a record's time is 1970 or later\n",
+    ("produce", "t:1", "-p", "0"): "kq: t:1 and -p 0 both name the partition; give one\n",
+    ("produce", "t:0-1"): "kq: t:0-1: produce takes one partition\n",
     ("completion",): "kq: completion: which shell? kq completion bash, zsh or fish\n",
 }
 

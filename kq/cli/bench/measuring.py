@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from kq.cli.output.render import Column, Row
 from kq.cli.partitions.measures import measure
-from kq.cli.partitions.selection import choose, select
+from kq.cli.partitions.selection import choose, select, whole_topics
 from kq.cli.topic.making import make_topic
 from kq.client import Admin, Consumer, KafkaError, Producer
 
@@ -69,7 +69,7 @@ def show(call: Call, result: Result) -> None:
 
 
 async def require(cluster: Cluster, call: Call, name: str) -> None:
-    await select(cluster, call, choose([name]), internal=True)
+    await select(cluster, call, whole_topics(choose([name]), call.command), internal=True)
 
 
 @contextlib.asynccontextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from kq.cli.run.failures import Usage
+from kq.cli.run.failures import Usage, require_utf8
 from kq.client import AlterOp, ConfigChange
 
 
@@ -15,9 +15,9 @@ def parse_pairs(pairs: Sequence[str], flag: str = "") -> list[tuple[str, str]]:
     parsed = []
     for pair in pairs:
         key, equals, value = pair.partition("=")
-        if not equals or not key.strip():
+        if not equals or not key.strip(" +-"):
             raise Usage(f"{before}{pair}: write {before}key=value")
-        parsed.append((key.strip(), value))
+        parsed.append((require_utf8(key.strip(), "setting"), require_utf8(value, key)))
     return parsed
 
 
@@ -28,7 +28,10 @@ def parse_changes(pairs: Sequence[str], unset: Sequence[str], flag: str = "") ->
     for key, value in parse_pairs(pairs, flag):
         op = {"+": AlterOp.APPEND, "-": AlterOp.SUBTRACT}.get(key[-1:], AlterOp.SET)
         changes.append(ConfigChange(key if op is AlterOp.SET else key[:-1], value, op))
-    changes += [ConfigChange(key, None, AlterOp.DELETE) for key in unset]
+    for key in unset:
+        if not key:
+            raise Usage("--unset: which setting?")
+        changes.append(ConfigChange(require_utf8(key, "setting"), None, AlterOp.DELETE))
     for name, times in Counter(change.name for change in changes).items():
         if times > 1:
             raise Usage(f"{name} is changed twice")

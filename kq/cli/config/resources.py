@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from kq.cli.partitions.names import no_topic
-from kq.cli.run.failures import Usage
+from kq.cli.run.failures import Usage, require_utf8
 from kq.cli.run.problems import MISSING, failure_of
 from kq.client import Resource, ResourceType
 
@@ -19,7 +19,7 @@ ALL_BROKERS = "default"
 
 def resource_of(kind: str, name: str) -> Resource:
     if kind == "topic":
-        return Resource.topic(name)
+        return Resource.topic(require_utf8(name, "topic"))
     if name == ALL_BROKERS:
         return Resource.broker()
     if not name.isdecimal():

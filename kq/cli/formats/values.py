@@ -85,7 +85,7 @@ def time_writer(modifier: str) -> Callable[[int], bytes] | None:
             _fraction(piece, ms) if index % 2 else time.strftime(piece, parts)
             for index, piece in enumerate(pieces)
             if piece
-        ).encode()
+        ).encode("utf-8", "surrogateescape")
 
     return write
 

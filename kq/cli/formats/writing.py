@@ -135,7 +135,10 @@ class _Source:
     def _text(self, expression: str, piece: Verb, whole: str) -> str:
         if piece.modifier is None:
             return expression
-        writer = convert.text_writer(piece.modifier)
+        try:
+            writer = convert.text_writer(piece.modifier)
+        except ValueError as fault:
+            raise Usage(f"-f {whole}: {fault}") from None
         if writer is None:
             raise Usage(f"-f {whole}: %{piece.letter} has no {{{piece.modifier}}}; {convert.TEXTS}")
         return f"{self._bind(writer)}({expression})"

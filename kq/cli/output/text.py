@@ -9,13 +9,19 @@ from __future__ import annotations
 import os
 import re
 
-# C0 and C1 controls and DEL, and the characters that reorder text (a name could otherwise be shown as another).
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+# C0 and C1 controls and DEL, the characters that reorder text (a name could otherwise be shown as another), and bytes
+# of a command line that are not UTF-8, which Python keeps as halves of surrogate pairs.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\udc80-\udcff]")
 _UNSAFE_IN_VALUES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+_BYTE = 0xDC00  # before a byte, as surrogateescape spells it
 
 
 def _escape(match: re.Match[str]) -> str:
     code = ord(match.group())
+    if code >= _BYTE:
+        code -= _BYTE
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 

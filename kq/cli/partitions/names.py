@@ -9,7 +9,7 @@ import fnmatch
 import re
 from collections.abc import Iterable
 
-from kq.cli.run.failures import NotFound, Usage, did_you_mean
+from kq.cli.run.failures import NotFound, Usage, did_you_mean, require_utf8
 
 MAX_PARTITION = 2**31 - 1
 MOST_PARTITIONS = 1_000_000  # in one range: more than any topic has, and a list of them fits in memory
@@ -33,7 +33,7 @@ def parse_partitions(text: str, *, written: str | None = None) -> list[int]:
 
 def parse_topic(text: str) -> tuple[str, list[int] | None]:
     """`orders:0,2-4` as ("orders", [0, 2, 3, 4]); None: all partitions."""
-    name, colon, partitions = text.partition(":")
+    name, colon, partitions = require_utf8(text, "topic").partition(":")
     if not name or (colon and not partitions):
         raise Usage(f"'{text}': write TOPIC, TOPIC:P or TOPIC:0,2-4")
     return name, parse_partitions(partitions, written=text) if colon else None

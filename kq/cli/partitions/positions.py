@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from kq.client import Cluster, TopicPartition
 
 
+LAST_MS = 2**63 - 1
+
+
 async def resolve(cluster: Cluster, position: Position, measures: Measures) -> dict[TopicPartition, int]:
     """The offset in each partition whose start and end are known; the others are left out."""
     known = {
@@ -19,7 +22,8 @@ async def resolve(cluster: Cluster, position: Position, measures: Measures) -> d
     }
     at_time: dict[TopicPartition, int | None] = {}
     if position.base is Base.TIME and known:
-        for pair, listed in (await Admin(cluster).list_offsets(dict.fromkeys(known, position.value))).items():
+        at_ms = min(max(position.value, 0), LAST_MS)  # below 0 the protocol has meanings of its own: -1 is the end
+        for pair, listed in (await Admin(cluster).list_offsets(dict.fromkeys(known, at_ms))).items():
             if listed.error is not None:
                 measures.miss(pair, listed.error)
                 continue

@@ -13,7 +13,7 @@ from kq.cli.changes.permission import refuse_change
 from kq.cli.formats.layout import parse_bytes
 from kq.cli.formats.reading import Reader
 from kq.cli.partitions.health import settings_of
-from kq.cli.partitions.names import no_topic, parse_partitions
+from kq.cli.partitions.names import no_topic, parse_partitions, parse_topic
 from kq.cli.partitions.offsets import parse_time
 from kq.cli.partitions.selection import no_partition
 from kq.cli.produce.intake import STDIN
@@ -21,7 +21,7 @@ from kq.cli.produce.pump import Pump
 from kq.cli.produce.report import Report, compile_report
 from kq.cli.produce.settings import producer_settings
 from kq.cli.produce.shapes import Common, Formatted, JsonLines, Lines, Refuse, Shape, WholeFiles
-from kq.cli.run.failures import Failure, Hint, NotFound, Unfinished, Usage
+from kq.cli.run.failures import Failure, Hint, NotFound, Unfinished, Usage, require_utf8
 from kq.cli.topic.making import make_topic
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ class _Checked:
 
     def __init__(self, call: Call, order: Order) -> None:
         self.order = order
-        self.topic, self.sources = _topic_and_sources(order)
+        topic, self.sources = _topic_and_sources(order)
+        self.topic, partition = _place(topic, order.partition)
         self.is_json = call.json or order.format == "json"
         self.reader = None if order.format in (None, "json", "raw") else Reader(order.format or "")
         self.delimiter = parse_bytes(order.delimiter, flag="-D") if order.delimiter is not None else b"\n"
@@ -87,7 +88,7 @@ class _Checked:
             key=order.key.encode("utf-8", "surrogateescape") if order.key is not None else None,
             headers=tuple(_header(text) for text in order.headers),
             tombstones=order.tombstones,
-            partition=_one_partition(order.partition),
+            partition=partition,
             timestamp_ms=_timestamp(order.timestamp),
         )
 
@@ -119,20 +120,23 @@ def _topic_and_sources(order: Order) -> tuple[str | None, list[str]]:
     return order.topic_flags[0], files or [STDIN]
 
 
+def _place(topic: str | None, partition: str | None) -> tuple[str | None, int | None]:
+    """Topic and partition, which may be written `orders:1` or after -p."""
+    name, partitions = (None, None) if topic is None else parse_topic(topic)
+    if partition is not None:
+        if partitions is not None:
+            raise Usage(f"{topic} and -p {partition} both name the partition; give one")
+        partitions = parse_partitions(partition)
+    if partitions is not None and len(partitions) != 1:
+        raise Usage(f"{topic if partition is None else f'-p {partition}'}: produce takes one partition")
+    return name, partitions[0] if partitions else None
+
+
 def _header(text: str) -> tuple[str, bytes | None]:
     name, equals, value = text.partition("=")
     if not name:
         raise Usage(f"-H {text}: write NAME=VALUE, or NAME alone for a null")
-    return name, value.encode("utf-8", "surrogateescape") if equals else None
-
-
-def _one_partition(text: str | None) -> int | None:
-    if text is None:
-        return None
-    partitions = parse_partitions(text)
-    if len(partitions) != 1:
-        raise Usage(f"-p {text}: produce takes one partition")
-    return partitions[0]
+    return require_utf8(name, "-H"), value.encode("utf-8", "surrogateescape") if equals else None
 
 
 def _timestamp(text: str | None) -> int | None:
@@ -141,6 +145,8 @@ def _timestamp(text: str | None) -> int | None:
     at_ms = int(text) if re.fullmatch("[0-9]{1,9}", text) else parse_time(text.removeprefix("@"), now_ms=_now_ms())
     if at_ms is None:
         raise Usage(f"--timestamp {text}: not a time; write 2026-11-21, 14:00, -1h or 1700000000000")
+    if not 0 <= at_ms < 2**63:
+        raise Usage(f"--timestamp {text}: a record's time is 1970 or later")
     return at_ms
 
 

@@ -132,7 +132,11 @@ def edit(ctx: typer.Context, name: ProfileName) -> None:
     if not path.exists():
         profiles.write_private(path, profiles.TEMPLATE.format(name=name))
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-    ended = subprocess.run([*shlex.split(editor), str(path)], check=False).returncode
+    try:
+        words = shlex.split(editor)
+    except ValueError as fault:
+        raise Failure(f"$VISUAL or $EDITOR, {editor}: {str(fault).lower()}") from None
+    ended = subprocess.run([*words, str(path)], check=False).returncode
     if ended:
         raise Failure(f"{editor} ended with {ended}; the profile is {path}")
     profiles.read_flat(path)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kq.cli.profile import profiles
-from kq.cli.run.failures import Failure, Hint, Usage, os_reason
+from kq.cli.run.failures import Failure, Hint, Usage, os_reason, require_utf8
 
 BOOTSTRAP = "bootstrap.servers"
 DEFAULT_BOOTSTRAP = "127.0.0.1:9092"
@@ -146,9 +146,9 @@ def _merge(merged: dict[str, Sourced], layer: str, entries: dict[str, tuple[str,
 def _from_flags(bootstrap: Sequence[str], client_settings: Sequence[str]) -> dict[str, tuple[str, str]]:
     values: dict[str, tuple[str, str]] = {}
     if bootstrap:
-        values["bootstrap"] = (",".join(bootstrap), "-b")
+        values["bootstrap"] = (require_utf8(",".join(bootstrap), "-b"), "-b")
     for setting in client_settings:
-        key, equals, value = setting.partition("=")
+        key, equals, value = require_utf8(setting, "-X").partition("=")
         if not equals or not key:
             raise Usage(f"-X {setting}: write -X key=value, as in -X linger.ms=20")
         if profiles.is_secret(key):

@@ -72,6 +72,15 @@ def os_reason(fault: OSError) -> str:
     return (fault.strerror or str(fault)).lower()
 
 
+def require_utf8(word: str, what: str) -> str:
+    """The word, if Kafka can be told it: what is text there cannot be any bytes."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        raise Usage(f"{what} '{word}' is not UTF-8") from None
+    return word
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'orders'?`, or nothing."""
     candidates = list(known)

@@ -14,7 +14,7 @@ from kq.cli.output.render import Both, Column, Row
 from kq.cli.output.units import counted
 from kq.cli.partitions.health import settings_of
 from kq.cli.partitions.selection import Selected, choose, required_names, select, whole_topics
-from kq.cli.run.failures import Usage
+from kq.cli.run.failures import Usage, require_utf8
 from kq.client import Admin, AlterOp, ConfigChange, NewPartitions, NewTopic, Resource
 from kq.errors import Err, KafkaError
 from kq.wire.primitives import uuid_text
@@ -41,7 +41,7 @@ def create(
     if_not_exists: bool,
     dry_run: bool,
 ) -> None:
-    wanted = list(dict.fromkeys(required_names(names, call.command)))
+    wanted = [require_utf8(name, "topic") for name in dict.fromkeys(required_names(names, call.command))]
     configs = dict(parse_pairs(settings, "-c"))
     refuse_change(call)
 

@@ -151,6 +151,13 @@ def test_lines_that_are_no_json(cluster: str, topic: str) -> None:
     assert stored(topic) == [(None, "1"), (None, "3")]
 
 
+def test_a_partition_as_it_is_written_everywhere(cluster: str, topic: str) -> None:
+    run("topic", "create", topic, "-p", "3").ok()
+    run("produce", f"{topic}:2", stdin=b"x\n").ok()
+    run("produce", "-t", f"{topic}:1", stdin=b"y\n").ok()
+    assert run("consume", topic, "-e", "-f", "%p %v\n").ok().lines == ["1 y", "2 x"]
+
+
 def test_a_partition_that_does_not_exist(cluster: str, topic: str) -> None:
     run("topic", "create", topic).ok()
     ran = run("produce", topic, "-p", "7", stdin=b"x\n")

@@ -173,7 +173,16 @@ def test_offsets(cluster: str, topic: str) -> None:
         f"{topic}:0\t0\t3\t3",
         f"{topic}:1\t0\t0\t0",
     ]
-    for position, place in {"@2026-11-21": "2", "-1": "2", "+1": "1", "end": "3", "@-1s": "3", "99": "3"}.items():
+    for position, place in {
+        "@2026-11-21": "2",
+        "-1": "2",
+        "+1": "1",
+        "end": "3",
+        "@-1s": "3",
+        "99": "3",
+        "@1969-12-31T23:59:59.999Z": "0",
+        "@-99999999h": "0",
+    }.items():
         assert run("topic", "offsets", f"{topic}:0", "-o", position).ok().lines[1].split("\t")[4] == place, position
     assert json.loads(run("topic", "offsets", topic, "-p", "1", "--json").out)["partitions"] == [
         {"topic": topic, "partition": 1, "start_offset": 0, "end_offset": 0, "records": 0}
