@@ -1,8 +1,8 @@
 """What a command decided: an answer, and facts to remember (Kafka's CoordinatorResult).
 
 A decision changes nothing durable by itself. The runtime appends its facts in one batch, replays them in order, and
-sends the answers when they are committed; all but the last in one turn, so that nobody decides in between. If the append
-fails, the coordinator's `failed` says what to answer instead.
+sends the answers when they are committed; all but the last in one turn, so that nobody decides in between. If the
+append fails, the coordinator's `failed` says what to answer instead.
 """
 
 from __future__ import annotations

@@ -127,11 +127,11 @@ class ConsumerGroupCurrentMemberAssignmentKey(NamedTuple):
 
 
 class AssignedTopic(NamedTuple):
-    """`assignment_epochs` runs beside `partitions`: since which epoch the member has each."""
+    """`assignment_epochs` runs beside `partitions`: since which epoch the member has each (None: not known)."""
 
     topic_id: bytes
     partitions: tuple[int, ...]
-    assignment_epochs: tuple[int, ...] = ()
+    assignment_epochs: tuple[int, ...] | None = None
 
 
 class ConsumerGroupCurrentMemberAssignmentValue(NamedTuple):

@@ -32,6 +32,11 @@ class JoinRequest:
     member_id_required: bool = True  # version 4+ (KIP-394)
     may_skip_assignment: bool = True  # version 9+ (KIP-814)
 
+    @property
+    def patience_ms(self) -> int:
+        """How long the member is waited for when the group rebalances."""
+        return self.rebalance_timeout_ms if self.rebalance_timeout_ms >= 0 else self.session_timeout_ms
+
 
 class JoinedMember(NamedTuple):
     member_id: str
@@ -115,7 +120,8 @@ class CommitRequest:
     topics: Sequence[CommitTopic]
 
 
-class CommittedPartition(NamedTuple):
+@dataclass(slots=True)
+class CommittedPartition:
     index: int
     error_code: Err
 
@@ -133,7 +139,8 @@ class FetchTopic(NamedTuple):
     topic_id: bytes = ZERO_UUID
 
 
-class FetchedOffset(NamedTuple):
+@dataclass(slots=True)
+class FetchedOffset:
     index: int
     committed_offset: int = -1
     committed_leader_epoch: int = -1
@@ -148,7 +155,8 @@ class FetchedTopic(NamedTuple):
 
 
 # OffsetDelete, DeleteGroups
-class ForgottenPartition(NamedTuple):
+@dataclass(slots=True)
+class ForgottenPartition:
     index: int
     error_code: Err
 

@@ -38,7 +38,7 @@ class GroupSettings:
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> GroupSettings:
         """From parsed broker settings under Kafka's dotted names; what is not there has its default."""
-        given = {}
+        given: dict[str, Any] = {}
         for setting in fields(cls):
             name = setting.name.replace("_", ".")
             if name in values:
