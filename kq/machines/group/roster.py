@@ -233,9 +233,7 @@ class Roster:
                     instance_id=kept.group_instance_id,
                     client_id=kept.client_id,
                     client_host=kept.client_host,
-                    rebalance_timeout_ms=kept.rebalance_timeout
-                    if kept.rebalance_timeout >= 0
-                    else kept.session_timeout,
+                    rebalance_timeout_ms=patience_ms,
                     session_timeout_ms=kept.session_timeout,
                     protocols=[(value.protocol or "", kept.subscription)],
                     alarm=Alarm(owner, "session", kept.member_id),

@@ -1,4 +1,4 @@
-"""What the broker's settings say about groups: attributes are Kafka's names with underscores, defaults Kafka 4.3.1's."""
+"""What the broker's settings say about groups: Kafka's names with underscores, and the defaults of Kafka 4.3.1."""
 
 from __future__ import annotations
 
