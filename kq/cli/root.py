@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from typer._click.core import Context
 
 NOUNS = {
-    "broker": Noun("kq.cli.broker.commands", "Run a broker on this machine", ("brokers",), alone="status"),
-    "demo": Noun("kq.cli.demo.commands", "See it work: a broker, a topic, a file in and out again"),
-    "produce": Noun("kq.cli.produce.commands", "Lines, files or JSON into a topic"),
-    "consume": Noun("kq.cli.consume.commands", "Records to stdout, with filters and formats"),
-    "topic": Noun("kq.cli.topic.commands", "Topics and their partitions", ("topics",), alone="list"),
-    "bench": Noun("kq.cli.bench.commands", "How fast is it here"),
-    "cluster": Noun("kq.cli.cluster.commands", "The cluster as a whole", ("clusters",), alone="info"),
-    "config": Noun("kq.cli.config.commands", "Settings of topics and brokers", ("configs",), alone="list"),
-    "profile": Noun("kq.cli.profile.commands", "Which cluster, which login", ("profiles",), alone="list"),
-    "completion": Noun("kq.cli.completion.commands", "Completion for bash, zsh and fish"),
+    "broker": Noun("kq.cli.broker.commands", ("brokers",), alone="status"),
+    "demo": Noun("kq.cli.demo.commands", single=True),
+    "produce": Noun("kq.cli.produce.commands", single=True),
+    "consume": Noun("kq.cli.consume.commands", single=True),
+    "topic": Noun("kq.cli.topic.commands", ("topics",), alone="list"),
+    "bench": Noun("kq.cli.bench.commands"),
+    "cluster": Noun("kq.cli.cluster.commands", ("clusters",), alone="info"),
+    "config": Noun("kq.cli.config.commands", ("configs",), alone="list"),
+    "profile": Noun("kq.cli.profile.commands", ("profiles",), alone="list"),
+    "completion": Noun("kq.cli.completion.commands", single=True),
 }
 
 

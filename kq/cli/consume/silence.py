@@ -31,8 +31,7 @@ class Silence:
         self._call = call
         self._topics = topics
         self._pairs = pairs
-        self._follows = follows
-        self._said_end = False
+        self._may_say_end = follows and sys.stderr.isatty() and not call.quiet
         self._said_trouble = ""
         self._said_held: set[TopicPartition] = set()
 
@@ -47,18 +46,10 @@ class Silence:
             self._said_trouble = str(consumer.trouble)
             self._call.warn(f"{consumer.trouble}; trying again")
         at_end = all((consumer.position(pair) or 0) >= consumer.watermarks(pair).high >= 0 for pair in self._pairs)
-        if (
-            self._follows
-            and at_end
-            and not held
-            and not self._said_end
-            and sys.stderr.isatty()
-            and not self._call.quiet
-        ):
-            self._said_end = True
-            self._call.warn(
-                f"at the end of {first_few(self._topics)}, waiting for more; Ctrl-C ends, -e stops by itself"
-            )
+        if self._may_say_end and at_end and not held:
+            self._may_say_end = False
+            where = first_few(self._topics)
+            self._call.warn(f"at the end of {where}, waiting for more; Ctrl-C ends, -e stops by itself")
 
     async def report_held_now(self, consumer: Consumer) -> bool:
         """Names the partitions whose reading stands before the high watermark because of a transaction."""

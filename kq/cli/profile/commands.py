@@ -12,7 +12,7 @@ import typer
 from kq.cli.output.render import NONE, Both, Column, Row
 from kq.cli.profile import profiles
 from kq.cli.profile.settings import BOOTSTRAP, DEFAULT_BOOTSTRAP, SWITCHES, Sourced, is_on
-from kq.cli.run.failures import Failure
+from kq.cli.run.failures import Failure, Unfinished
 from kq.cli.tree import flags
 from kq.cli.tree.command import LocalCommand, LocalTableCommand, TableCommand
 from kq.cli.tree.nouns import noun_app
@@ -41,10 +41,7 @@ def list_profiles(ctx: typer.Context) -> None:
     """All profiles, and which one is in use."""
     call: Call = ctx.obj
     used = os.environ.get("KQ_PROFILE") or profiles.profile_in_use(os.environ)
-    found = [
-        (name, profiles.read_flat(profiles.profile_path(name, os.environ)))
-        for name in profiles.profile_names(os.environ)
-    ]
+    found = {name: _read(name, call) for name in profiles.profile_names(os.environ)}
     if call.json:
         call.envelope(
             profiles=[
@@ -55,25 +52,41 @@ def list_profiles(ctx: typer.Context) -> None:
                     **{switch: is_on(values.get(switch, "")) for switch in SWITCHES},
                     "in_use": name == used,
                 }
-                for name, values in found
+                for name, values in found.items()
+                if values is not None
             ]
         )
     elif not found:
         call.note_always("No profiles. Make one: kq profile edit prod")
     else:
-        rows = [
-            Row(
-                [
-                    name,
-                    values.get("bootstrap", DEFAULT_BOOTSTRAP),
-                    values.get("security.protocol", "PLAINTEXT"),
-                    ",".join(switch for switch in SWITCHES if is_on(values.get(switch, ""))) or NONE,
-                    "yes" if name == used else "no",
-                ]
-            )
-            for name, values in found
+        call.table(LIST_COLUMNS, [_row(name, values, name == used) for name, values in found.items()])
+    if None in found.values():
+        raise Unfinished("")
+
+
+def _read(name: str, call: Call) -> dict[str, str] | None:
+    """None: it cannot be read, which is said; the others still can."""
+    try:
+        return profiles.read_flat(profiles.profile_path(name, os.environ))
+    except Failure as failure:
+        call.warn(failure.message)
+        return None
+
+
+def _row(name: str, values: dict[str, str] | None, in_use: bool) -> Row:
+    used = "yes" if in_use else "no"
+    if values is None:
+        return Row([name, None, None, None, used], alert="yellow")
+    modes = [switch for switch in SWITCHES if is_on(values.get(switch, ""))]
+    return Row(
+        [
+            name,
+            values.get("bootstrap", DEFAULT_BOOTSTRAP),
+            values.get("security.protocol", "PLAINTEXT"),
+            ",".join(modes) or NONE,
+            used,
         ]
-        call.table(LIST_COLUMNS, rows)
+    )
 
 
 @app.command("use", cls=LocalCommand, epilog="kq profile use prod\nkq profile use local")

@@ -110,14 +110,12 @@ def command_of(args: list[str]) -> str:
     from kq.cli.tree.nouns import VERB_ALIASES
 
     words = _words(args)
-    noun = next((name for word in words for name, entry in NOUNS.items() if word in (name, *entry.aliases)), "")
-    if not noun:
-        return "kq"
-    after = words[words.index(next(w for w in words if w in (noun, *NOUNS[noun].aliases))) + 1 :]
-    if NOUNS[noun].alone is None and noun != "bench":
-        return noun
-    verb = VERB_ALIASES.get(after[0], after[0]) if after else NOUNS[noun].alone or ""
-    return f"{noun} {verb}".strip()
+    first, second = [*words, "", ""][:2]
+    for noun, entry in NOUNS.items():
+        if first in (noun, *entry.aliases):
+            verb = "" if entry.single else VERB_ALIASES.get(second, second) or entry.alone or ""
+            return f"{noun} {verb}".strip()
+    return "kq"
 
 
 def _words(args: list[str]) -> list[str]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 CONNECTION = ("bootstrap", "profile", "client_settings")
 ALWAYS = ("json", "quiet", "verbose", "no_color")
+REPEATED = ("bootstrap", "client_settings")
 TABLES = ("plain", "table", "no_header", "names", "utc")
 
 
@@ -28,14 +29,15 @@ PLAIN_TYPER: dict[str, Any] = {
 
 def _common_option(name: str) -> TyperOption:
     flag = SHARED[name]
-    takes_value = flag.metavar is not None
+    is_counted, takes_value = name == "verbose", flag.metavar is not None
+    is_switch = not is_counted and not takes_value
     return TyperOption(
         param_decls=[*flag.opts, f"common_{name}"],  # a command may have a parameter `names` of its own
-        type=None if takes_value or name == "verbose" else bool,
-        is_flag=not takes_value and name != "verbose",
-        count=name == "verbose",
-        multiple=name in ("bootstrap", "client_settings"),
-        default=None if takes_value else 0 if name == "verbose" else False,
+        type=bool if is_switch else None,
+        is_flag=is_switch,
+        count=is_counted,
+        multiple=name in REPEATED,
+        default=False if is_switch else 0 if is_counted else None,
         metavar=flag.metavar,
         help=flag.help,
     )

@@ -21,12 +21,12 @@ VERB_ALIASES = {"ls": "list", "rm": "delete", "desc": "describe", "delete-record
 
 
 class Noun(NamedTuple):
-    """A top-level command before its module is imported: what the help needs to know."""
+    """A top-level command before its module is imported."""
 
     module: str
-    help: str
     aliases: tuple[str, ...] = ()
     alone: str | None = None  # the subcommand a noun alone stands for
+    single: bool = False  # a command itself, without subcommands
 
 
 class NounGroup(TyperGroup):

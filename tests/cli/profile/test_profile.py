@@ -65,3 +65,14 @@ def test_a_profile_is_used_for_its_cluster(own_home: Path, cluster: str) -> None
     path.write_text('bootstrap = "127.0.0.1:1"\nno.such.setting = 1\n')
     ran = run("cluster", "info", "-C", "here", env={"KQ_BOOTSTRAP": None})
     assert (ran.code, ran.err) == (2, "kq: profile here: no client setting is called 'no.such.setting'\n")
+
+
+def test_a_profile_that_cannot_be_read_does_not_hide_the_others(own_home: Path) -> None:
+    room = own_home / "config" / "kq" / "profiles"
+    room.mkdir(parents=True)
+    (room / "good.toml").write_text('bootstrap = "a:1"\nread_only = true\n')
+    (room / "odd.toml").write_text("not toml")
+    ran = run("profile", "list")
+    assert ran.code == 1
+    assert ran.lines[1:] == ["good\ta:1\tPLAINTEXT\tread_only\tno", "odd\t?\t?\t?\tno"]
+    assert ran.err.startswith(f"kq: {room / 'odd.toml'}: not TOML: ")
