@@ -1,4 +1,4 @@
-"""The two forms of a table, to the character (CLI-OUTPUT.md), and numbers for people."""
+"""The two forms of a table, to the character (CLI-OUTPUT.md)."""
 
 from __future__ import annotations
 
