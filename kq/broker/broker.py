@@ -26,11 +26,15 @@ from kq.broker import adoption, file_limit, maintenance
 from kq.broker.auto_creation import AutoCreation
 from kq.broker.catalog import Catalog
 from kq.broker.flusher import Flusher
+from kq.broker.groups.groups import Groups
 from kq.broker.handlers import (
+    commits,
     configs,
     coordinators,
     fetch,
+    groups,
     logdirs,
+    memberships,
     metadata,
     offsets,
     produce,
@@ -77,6 +81,9 @@ HANDLERS = (
     | metadata.HANDLERS
     | versions.HANDLERS
     | coordinators.HANDLERS
+    | memberships.HANDLERS
+    | commits.HANDLERS
+    | groups.HANDLERS
     | producers.HANDLERS
     | topics.HANDLERS
     | configs.HANDLERS
@@ -110,6 +117,7 @@ class Broker:
         )
         self.topics = Topics(self)
         self.auto_creation = AutoCreation(self)
+        self.groups = Groups(self)
         self.upkeep = Upkeep()
         self.router = (FaultyRouter if options.testing else Router)(self, HANDLERS, self.metrics)
         self.started_ms = self.now_ms()
@@ -151,6 +159,7 @@ class Broker:
             self.ports = [self.server.bind(one.name, one.host, one.port) for one in self.settings.listeners]
             await self.in_metadata_thread(self._open_storage)
             await self._sync_what_was_recovered()
+            self.groups.start()
             if isinstance(self.router, FaultyRouter) and self._testing is not None:
                 await self.router.listen(self._testing)
             self.server.listen(self.settings.socket_listen_backlog_size)
@@ -288,6 +297,7 @@ class Broker:
         await self.upkeep.stop()
         await self.auto_creation.close()
         await self.turn.close()
+        self.groups.close()
         self.metrics.loop.stop()
         await self.flusher.close()
         try:

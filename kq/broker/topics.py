@@ -97,6 +97,7 @@ class Topics:
             broker.image = broker.image.without_topics(*(topic.name for topic in doomed))
             for topic in doomed:
                 await self._withdraw(topic)
+            broker.groups.topics_deleted([topic.name for topic in doomed])
             await self._remove_directories(doomed)
         gone = {topic.name for topic in doomed}
         return {name: KafkaError(Err.UNKNOWN_TOPIC_OR_PARTITION) for name in names if name not in gone}

@@ -1,46 +1,72 @@
 """FindCoordinator, versions 0 to 6.
 
-The key must be there, because librdkafka switches lz4 on by its presence. Groups answer COORDINATOR_NOT_AVAILABLE
-until this broker coordinates them; transactions TRANSACTIONAL_ID_AUTHORIZATION_FAILED, which ends a client at once
-(15 makes it hang). Share groups are INVALID_REQUEST, as for a client that is no broker in Kafka.
+- v1 types of keys and error messages; v4 many keys in one request; v5 may answer TRANSACTION_ABORTABLE and v6 share
+  groups, neither of which kq has.
+- Groups (0): the one broker coordinates all of them. The first request makes `__consumer_offsets`, and is answered when
+  it is there (in Kafka the client has to ask again: COORDINATOR_NOT_AVAILABLE).
+- Transactions (1): TRANSACTIONAL_ID_AUTHORIZATION_FAILED, which ends a client at once (15 makes it hang). The key must
+  be served even so, because librdkafka switches lz4 on by its presence.
+- Share groups (2) are INVALID_REQUEST, as for a client that is no broker in Kafka; so is any other type.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from kq.broker.router import Answer, Call
 from kq.broker.session import Operation, Resource
-from kq.errors import Err
+from kq.errors import Err, KafkaError
 from kq.wire.apis.groups import FIND_COORDINATOR
 
 if TYPE_CHECKING:
     from kq.broker.broker import Broker
 
+log = logging.getLogger(__name__)
+
 MANY_FROM = 4
 GROUP, TRANSACTION = 0, 1
-_ANSWERS = {
-    GROUP: Err.COORDINATOR_NOT_AVAILABLE,
-    TRANSACTION: Err.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-}
 
 
-def find_coordinator(_broker: Broker, call: Call) -> Answer:
-    body = call.body
+def find_coordinator(broker: Broker, call: Call) -> Answer:
+    if call.body.key_type == GROUP and not broker.groups.has_topic:
+        return _make_topic_and_find(broker, call)
+    return _find(broker, call)
+
+
+async def _make_topic_and_find(broker: Broker, call: Call) -> Any:
+    try:
+        await broker.groups.make_topic()
+    except KafkaError as error:
+        log.error("the topic of the groups cannot be made: %s", error)
+    return _find(broker, call)
+
+
+def _find(broker: Broker, call: Call) -> Any:
     if call.version < MANY_FROM:
-        return FIND_COORDINATOR.Response(**_nowhere(call, body.key))
+        return FIND_COORDINATOR.Response(**_place(broker, call, call.body.key))
     make = FIND_COORDINATOR.Response.Coordinator
-    return FIND_COORDINATOR.Response(
-        coordinators=[make(key=key, **_nowhere(call, key)) for key in body.coordinator_keys]
-    )
+    keys = call.body.coordinator_keys
+    return FIND_COORDINATOR.Response(coordinators=[make(key=key, **_place(broker, call, key)) for key in keys])
 
 
-def _nowhere(call: Call, key: str) -> dict[str, Any]:
+def _place(broker: Broker, call: Call, key: str) -> dict[str, Any]:
     """What is answered about one key."""
-    error = _ANSWERS.get(call.body.key_type, Err.INVALID_REQUEST)
-    if call.body.key_type == GROUP and not call.session.authorize(Operation.DESCRIBE, Resource.GROUP, key):
-        error = Err.GROUP_AUTHORIZATION_FAILED
-    return {"node_id": -1, "host": "", "port": -1, "error_code": error, "error_message": error.text}
+    error = _refused(broker, call, key)
+    if error is not None:
+        return {"node_id": -1, "host": "", "port": -1, "error_code": error, "error_message": error.text}
+    host, port = broker.image.brokers[broker.node_id].at(call.session.listener)
+    return {"node_id": broker.node_id, "host": host, "port": port, "error_message": ""}
+
+
+def _refused(broker: Broker, call: Call, key: str) -> Err | None:
+    if call.body.key_type == TRANSACTION:
+        return Err.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+    if call.body.key_type != GROUP:
+        return Err.INVALID_REQUEST
+    if not call.session.authorize(Operation.DESCRIBE, Resource.GROUP, key):
+        return Err.GROUP_AUTHORIZATION_FAILED
+    return None if broker.groups.has_topic else Err.COORDINATOR_NOT_AVAILABLE
 
 
 HANDLERS = {FIND_COORDINATOR: find_coordinator}
