@@ -25,6 +25,10 @@ Admin     create_topics([NewTopic]) -> {name: CreatedTopic}; delete_topics(names
           describe_producers([tp]) -> {tp: PartitionProducers}; describe_cluster() -> ClusterDescription;
           describe_log_dirs(nodes=None, partitions=None) -> {node: BrokerLogDirs};
           api_versions(nodes=None) -> {node: BrokerApiVersions}.     create_*, alter_*, replace_*: validate_only=False
+          list_groups(states=(), types=()) -> GroupListings; describe_groups(ids) -> {id: GroupDescription};
+          find_coordinator(id) -> node; group_offsets(id, tps=None, require_stable=False) -> {tp: GroupOffset};
+          alter_group_offsets(id, {tp: GroupOffset}), delete_group_offsets(id, tps) -> {tp: error};
+          delete_groups(ids) -> {id: error}; remove_members(id, [LeavingMember]) -> {LeavingMember: error}
 Producer  send(topic, value, key=None, headers=(), partition=None, timestamp_ms=None) -> Sent, `await sent` -> Delivered
           await send_values(topic, [bytes]) -> Accepted;  await send_columns(topic, values, keys=None, headers=None,
           timestamps_ms=None, partition=None) -> Accepted: many records at a time, waits while buffer.memory is full.
@@ -54,6 +58,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kq.client.admin.calls import Admin
+    from kq.client.admin.group_types import (
+        GroupDescription,
+        GroupListing,
+        GroupListings,
+        GroupMember,
+        GroupOffset,
+        LeavingMember,
+    )
     from kq.client.admin.types import (
         EARLIEST,
         LATEST,
@@ -99,6 +111,9 @@ if TYPE_CHECKING:
 # Loaded when first asked for: a command that lists topics has no use for producers and consumers.
 _HOME = {
     "kq.client.admin.calls": "Admin",
+    "kq.client.admin.group_types": (
+        "GroupDescription GroupListing GroupListings GroupMember GroupOffset LeavingMember"
+    ),
     "kq.client.admin.types": (
         "EARLIEST LATEST MAX_TIMESTAMP AlterOp ApiRange BrokerApiVersions BrokerLogDirs ClusterDescription "
         "ConfigChange ConfigEntry ConfigSource ConfigSynonym ConfigType CreatedTopic DeletedRecords EpochEnd "
@@ -155,7 +170,13 @@ __all__ = [
     "EpochEnd",
     "Err",
     "Fetched",
+    "GroupDescription",
+    "GroupListing",
+    "GroupListings",
+    "GroupMember",
+    "GroupOffset",
     "KafkaError",
+    "LeavingMember",
     "ListedOffset",
     "LogDir",
     "NewPartitions",

@@ -22,6 +22,7 @@ from kq.client import errors
 from kq.client.address import Address
 from kq.client.backoff import Backoff
 from kq.client.connection import Connection
+from kq.client.coordinators import Coordinators
 from kq.client.errors import ConnectionLost, Unreachable, is_retriable
 from kq.client.metadata import Broker, ClusterMetadata, MetadataCache, read_metadata
 from kq.client.pool import COMMON, Lane, Pool
@@ -86,6 +87,7 @@ class Cluster:
         self._pool = Pool(settings, self.rng)
         self._cache = MetadataCache()
         self._asking = asyncio.Lock()
+        self.coordinators = Coordinators(self)
 
     # -- life -------------------------------------------------------------------------------------------------------
 

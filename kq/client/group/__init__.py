@@ -1,0 +1,1 @@
+"""A member of a consumer group: the classic protocol, with the four assignors of Java's client."""
