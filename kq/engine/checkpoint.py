@@ -6,7 +6,8 @@ directory). A decoder answers a value or raises `CorruptCheckpoint` saying what 
     <topic>-<p>/leader-epoch-checkpoint        0 / <count> / <epoch> <start offset> ...            one a line
     recovery-point-offset-checkpoint,
     log-start-offset-checkpoint,
-    replication-offset-checkpoint              0 / <count> / <topic> <partition> <offset> ...      one a line
+    replication-offset-checkpoint,
+    cleaner-offset-checkpoint                  0 / <count> / <topic> <partition> <offset> ...      one a line
     <topic>-<p>/partition.metadata             version: 0 / topic_id: <22 characters, base64url>   no newline at the end
     meta.properties                            version=1, cluster.id, node.id, directory.id        Java properties
     .kafka_cleanshutdown                       {"version":0,"brokerEpoch":<n>}
@@ -23,6 +24,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
+CLEAN_OFFSETS: Final = "cleaner-offset-checkpoint"
 RECOVERY_POINTS: Final = "recovery-point-offset-checkpoint"
 LOG_STARTS: Final = "log-start-offset-checkpoint"
 HIGH_WATERMARKS: Final = "replication-offset-checkpoint"

@@ -85,17 +85,18 @@ class Durability:
 
     def note_retired(self, gone: Segments, retirement: Retirement) -> None:
         """These segments went, durably unless it has failed."""
-        self._forget(gone)
+        self.forget(gone)
         if retirement.error is None:
             self._changes_synced = max(self._changes_synced, retirement.directory_changes)
 
-    def _forget(self, gone: Segments) -> None:
+    def forget(self, gone: Segments) -> None:
+        """These segments went: no flush need bring them anywhere."""
         self._rolled = [segment for segment in self._rolled if segment not in gone]
 
     def note_cut(self, gone: Segments, end_offset: int) -> None:
         """These segments went, the log ends here now, and what is left is synced. OSError if the names could not be."""
         self._disk.sync_directory(self._directory)
-        self._forget(gone)
+        self.forget(gone)
         self._changes_synced = self._changes
         self.recovery_point = min(self.recovery_point, end_offset)
 

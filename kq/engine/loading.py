@@ -13,10 +13,12 @@ from typing import Final
 
 from kq.engine import checkpoint, names, recovery
 from kq.engine.checkpoint import CorruptCheckpoint
+from kq.engine.compaction_log import LogCompaction
 from kq.engine.disk import Disk
 from kq.engine.durability import Durability
 from kq.engine.entries import NO_TIMESTAMP, Entries, Latest
 from kq.engine.epochs import EpochCache, EpochEntry
+from kq.engine.health import Health
 from kq.engine.index import DamagedIndex, OffsetIndex, TimeIndex
 from kq.engine.ledger import Ledger
 from kq.engine.producers import ProducerStates
@@ -41,6 +43,8 @@ class Loaded:
     ledger: Ledger
     snapshots: Snapshots
     durability: Durability
+    compaction: LogCompaction
+    health: Health
 
 
 class Loader:
@@ -243,7 +247,9 @@ class Loader:
             epochs_in_file=epochs_in_file,
             is_durable=self._clean and not plan.starts_anew,
         )
-        return Loaded(Row(self._disk, self._directory, segments), start, end, ledger, snapshots, durability)
+        row, health = Row(self._disk, self._directory, segments), Health(self._directory)
+        compaction = LogCompaction(self._disk, self._directory, row, durability, snapshots, health)
+        return Loaded(row, start, end, ledger, snapshots, durability, compaction, health)
 
     def _snapshots(self, plan: Plan) -> Snapshots:
         removed = {step.name for step in plan.steps if isinstance(step, recovery.Remove)}

@@ -2,7 +2,8 @@
 
 One thread calls everything here, with these exceptions: `Flush.run`, `Retirement.run` and `collect_deleted` are for
 other threads, and so may be `find_by_time` and `find_max_timestamp`, which decompress a batch, while nothing truncates
-the log. From `begin_retention` to `finish_retention` it only grows: nobody truncates, closes or discards it.
+the log. From `begin_retention` to `finish_retention` it only grows: nobody truncates, closes or discards it. What
+`compaction` is for has its own rules (compaction_log.py).
 
 What is promised:
 - A batch below `recovery_point` survives any crash. The recovery point moves only in `finish_flush` and `close`.
@@ -17,12 +18,12 @@ What is promised:
 from __future__ import annotations
 
 import logging
-from typing import Final, NamedTuple
+from typing import Final
 
 from kq.engine import inspect, lookup, retention
+from kq.engine.appended import Appended as Appended
 from kq.engine.disk import Disk
 from kq.engine.flush import Flush
-from kq.engine.health import Health
 from kq.engine.index import DamagedIndex
 from kq.engine.loading import Loaded, Loader
 from kq.engine.lookup import TimestampOffset
@@ -39,14 +40,6 @@ from kq.record.batch import BatchHeader, crc_ok, iter_batches, set_offset_and_ep
 _LOG: Final = logging.getLogger(__name__)
 
 
-class Appended(NamedTuple):
-    base_offset: int
-    last_offset: int
-    duplicate: bool  # it was in the log already: nothing was written, and these are its old offsets
-    max_timestamp: int
-    log_start_offset: int
-
-
 class Log:
     """One partition on one disk."""
 
@@ -56,6 +49,7 @@ class Log:
         "_ledger",
         "_row",
         "_snapshots",
+        "compaction",
         "directory",
         "log_end_offset",
         "log_start_offset",
@@ -71,7 +65,8 @@ class Log:
         self.settings = settings
         self.log_start_offset = loaded.log_start_offset  # first offset that may be read
         self.log_end_offset = loaded.log_end_offset  # next offset to be given out
-        self._health = Health(directory)
+        self.compaction = loaded.compaction
+        self._health = loaded.health
         self._row = loaded.row
         self._ledger = loaded.ledger
         self._snapshots = loaded.snapshots
@@ -358,6 +353,7 @@ class Log:
         self._row.active.configure(self.settings)  # it had stopped growing under older ones, perhaps
         self._snapshots.drop_above(end)
         self._durability.note_cut(gone, end)
+        self.compaction.note_cut(end)
         self.log_end_offset = end
         self.log_start_offset = min(self.log_start_offset, end)
         self._ledger.go_back(self._row.segments, self.log_start_offset, end, now_ms)
@@ -369,6 +365,7 @@ class Log:
             self._snapshots.drop_above(-1)
             gone = self._row.start_anew(offset, self.settings, now_ms)
             self._durability.note_restart(gone, offset)
+            self.compaction.note_cut(0)
         self.log_start_offset = self.log_end_offset = offset
         self._ledger.clear()
 

@@ -1,4 +1,4 @@
-"""The three offset checkpoints of a data directory: recovery points, log starts, high watermarks.
+"""The offset checkpoints of a data directory: recovery points, log starts, high watermarks, clean offsets.
 
 They hold an entry for each log, and go on holding those of partitions that were not loaded but may be served again some
 day (strays, refused ones): else records that somebody deleted would be back then.
@@ -20,7 +20,15 @@ Key = tuple[str, int]
 
 
 class OffsetCheckpoints:
-    __slots__ = ("_directory", "_on_disk", "high_watermarks", "log_starts", "recovery_points")
+    __slots__ = (
+        "_directory",
+        "_has_clean_offsets",
+        "_on_disk",
+        "clean_offsets",
+        "high_watermarks",
+        "log_starts",
+        "recovery_points",
+    )
 
     def __init__(self, directory: DataDirectory) -> None:
         self._directory = directory
@@ -28,7 +36,9 @@ class OffsetCheckpoints:
         self.recovery_points = directory.read_offsets(checkpoint.RECOVERY_POINTS)
         self.log_starts = directory.read_offsets(checkpoint.LOG_STARTS)
         self.high_watermarks = directory.read_offsets(checkpoint.HIGH_WATERMARKS)
-        self._on_disk = {*self.recovery_points, *self.log_starts, *self.high_watermarks}
+        self.clean_offsets = directory.read_offsets(checkpoint.CLEAN_OFFSETS)
+        self._has_clean_offsets = bool(self.clean_offsets)
+        self._on_disk = {*self.recovery_points, *self.log_starts, *self.high_watermarks, *self.clean_offsets}
 
     def loaded(self, unloaded: set[Key], *, was_clean: bool) -> None:
         """The logs speak for themselves from now on; what is known of others, but for `unloaded`, is of the past. After
@@ -36,13 +46,13 @@ class OffsetCheckpoints:
         stop must not vouch for them."""
         if not was_clean:
             self.recovery_points.clear()
-        for offsets in (self.recovery_points, self.log_starts, self.high_watermarks):
+        for offsets in (self.recovery_points, self.log_starts, self.high_watermarks, self.clean_offsets):
             for key in offsets.keys() - unloaded:
                 del offsets[key]
 
     def forget(self, key: Key, logs: Mapping[Key, Log]) -> None:
         """No file says anything of this partition any more, which is not among `logs`. Raises OSError."""
-        for offsets in (self.recovery_points, self.log_starts, self.high_watermarks):
+        for offsets in (self.recovery_points, self.log_starts, self.high_watermarks, self.clean_offsets):
             offsets.pop(key, None)
         if key in self._on_disk:
             self.write(logs)
@@ -59,4 +69,9 @@ class OffsetCheckpoints:
         self._directory.write_offsets(checkpoint.LOG_STARTS, {key: at for key, at in log_starts.items() if at > 0})
         self._directory.write_offsets(checkpoint.RECOVERY_POINTS, recovery_points)
         self._directory.write_offsets(checkpoint.HIGH_WATERMARKS, {**self.high_watermarks, **high_watermarks})
+        clean_offsets = {**self.clean_offsets, **{key: log.compaction.clean_offset for key, log in logs.items()}}
+        clean_offsets = {key: at for key, at in clean_offsets.items() if at > 0}
+        if clean_offsets or self._has_clean_offsets:  # without a compacted topic there is no such file
+            self._directory.write_offsets(checkpoint.CLEAN_OFFSETS, clean_offsets)
+            self._has_clean_offsets = True
         self._on_disk = {*recovery_points, *log_starts, *self.high_watermarks, *high_watermarks}

@@ -275,13 +275,16 @@ def plan_segments(facts: Facts) -> Plan:
 
 def apply(disk: Disk, directory: str, steps: Iterable[Step], reindex: Callable[[int], None]) -> None:
     """Carry the steps out. `reindex` writes the indexes of the segment of that base offset."""
-    changed = False
+    changed = is_something_gone = False
     for step in steps:
         match step:
             case Remove(name):
                 disk.unlink(f"{directory}/{name}")
-                changed = True
+                changed = is_something_gone = True
             case Rename(name, new_name):
+                if is_something_gone and name.endswith(names.SWAP):  # or it could be back beside what replaces it
+                    disk.sync_directory(directory)
+                    is_something_gone = False
                 disk.rename(f"{directory}/{name}", f"{directory}/{new_name}")
                 changed = True
             case Cut(base_offset, size, _, keep_as):

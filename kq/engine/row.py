@@ -101,6 +101,11 @@ class Row:
         self._set(self.segments[count:])
         return gone
 
+    def replace(self, gone: Segments, left: Segment) -> None:
+        """Compaction has made one of these neighbours, of which none is the active one."""
+        first = self.segments.index(gone[0])
+        self._set((*self.segments[:first], left, *self.segments[first + len(gone) :]))
+
     def cut(self, offset: int) -> tuple[int, Segments]:
         """Drop what holds `offset` or is above it. Returns the log end, which may be lower, for a batch goes as a
         whole, and the segments that went. Durable, but for what its caller does."""

@@ -23,5 +23,9 @@ class LogSettings:
     file_delete_delay_ms: int = 60_000
     compact: bool = False
     delete: bool = True
+    delete_retention_ms: int = 24 * 3_600_000
+    min_compaction_lag_ms: int = 0
+    max_compaction_lag_ms: int = NEVER
+    min_cleanable_dirty_ratio: float = 0.5
     producer_expiry_ms: int = 24 * 3_600_000
     fsync_before_ack: bool = False

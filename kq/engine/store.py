@@ -146,7 +146,7 @@ class LogStore:
         try:
             if one.topic_id is None:
                 self._write_partition_metadata(one.path, topic_id)
-            return Log.open(
+            log = Log.open(
                 self._disk,
                 one.path,
                 one.topic,
@@ -157,6 +157,8 @@ class LogStore:
                 recovery_point=self._offsets.recovery_points.get(one.key, 0),
                 log_start_offset=self._offsets.log_starts.get(one.key, 0),
             )
+            log.compaction.note_clean(self._offsets.clean_offsets.get(one.key, 0), log.log_end_offset)
+            return log
         except OSError as error:
             return f"it cannot be read: {error}."
         except KafkaError as error:
