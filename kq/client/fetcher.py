@@ -233,8 +233,12 @@ class Fetcher:
         self._look_at({*self._node_of, *self._readers.values()})
 
     def _look_at(self, readers: set[Reader]) -> None:
-        """Each of these goes into the watch of the broker it can be read from now, and out of any other."""
+        """Each of these goes into the watch of the broker it can be read from now, and out of any other.
+
+        All go out before any comes in: two of them may be of one partition, the old assignment's and the new one's.
+        """
         now_s = self._loop.time()
+        coming: list[tuple[Reader, int]] = []
         for reader in readers:
             assigned = self._readers.get((reader.topic, reader.partition)) is reader
             node = self._node(reader) if assigned and self._readable(reader, now_s) else NOBODY
@@ -242,8 +246,10 @@ class Fetcher:
             if before not in {NOBODY, node}:
                 self._watches[before].remove(reader)
             if node != NOBODY:
-                self._node_of[reader] = node
-                self._put(self._watches.setdefault(node, Watch()), reader)
+                coming.append((reader, node))
+        for reader, node in coming:
+            self._node_of[reader] = node
+            self._put(self._watches.setdefault(node, Watch()), reader)
         self._touched.clear()
 
     def _put(self, watch: Watch, reader: Reader) -> None:

@@ -299,6 +299,18 @@ async def test_a_leader_that_the_cluster_does_not_know_yet_is_waited_for() -> No
 
 
 @asynchronous
+async def test_a_partition_assigned_again_and_again_is_read_each_time() -> None:
+    """Whichever of its two readers, the old and the new, is looked at first."""
+    async with reading() as (consumer, _, _):
+        for first in (0, 7, 3, 9, 1, 5, 2, 8, 4, 6):
+            consumer.assign({("t", 0): first}, {("t", 0): 10})
+            assert await read(consumer) == numbers(first, 10)
+            consumer.assign({("t", 0): 9})
+            (fetched,) = await consumer.fetch()
+            assert fetched.values() == numbers(9, 10)
+
+
+@asynchronous
 async def test_pause_and_resume_do_not_forget_an_error() -> None:
     async with reading() as (consumer, leader, _):
         leader.refusals = [Err.TOPIC_AUTHORIZATION_FAILED]
