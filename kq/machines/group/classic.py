@@ -327,10 +327,13 @@ class ClassicGroup(ClassicOffsets):
 
     def close(self, error: Err, decision: Decision) -> None:
         """The group is gone, or somebody else's: nobody waits here any longer."""
-        for alarm in (self._join_alarm, self._sync_alarm, *self.roster.pending.values()):
-            alarm.stop()
+        self.silence()
         for member in list(self.roster):
             self.dismiss(member, error, decision)
+
+    def silence(self) -> None:
+        for alarm in (self._join_alarm, self._sync_alarm, *self.roster.pending.values()):
+            alarm.stop()
 
     def roster_topics(self) -> frozenset[str] | None:
         return subscribed_topics(self.protocol_type, [member.metadata(self.protocol) for member in self.roster])

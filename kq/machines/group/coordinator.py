@@ -133,11 +133,10 @@ class GroupCoordinator:
     def commit(self, request: CommitRequest, now_ms: int) -> Decision:
         """The response is a list of CommittedTopic. A commit from outside of any group makes the group."""
         group = self.groups.get(request.group_id)
-        if group is not None:
-            group.check_commit(request, now_ms)
-        elif request.generation_id_or_member_epoch >= 0:
+        if group is None and request.generation_id_or_member_epoch >= 0:
             raise KafkaError(Err.GROUP_ID_NOT_FOUND)
-        return Decision(*self.offsets.commit(request, now_ms))
+        check = None if group is None else group.check_commit(request, now_ms)
+        return Decision(*self.offsets.commit(request, now_ms, check))
 
     def fetch_offsets(
         self,
@@ -285,6 +284,7 @@ class GroupCoordinator:
         group = self.groups.get(group_id)
         if value is None:
             if isinstance(group, ClassicGroup):
+                group.silence()
                 del self.groups[group_id]
         elif isinstance(group, ClassicGroup):
             group.adopt(value)
@@ -295,11 +295,11 @@ class GroupCoordinator:
     def failed(self, decision: Decision, error: KafkaError, now_ms: int) -> Decision:
         """The decision's facts could not be appended: its answers become the error, and what was begun is undone."""
         instead = Decision(error, replies=[(ticket, error) for ticket, _ in decision.replies])
-        for key, _ in decision.facts:
+        for key, value in decision.facts:
             group = self.groups.get(key.group) if isinstance(key, GroupMetadataKey) else None
-            if not isinstance(group, ClassicGroup):
+            if not isinstance(group, ClassicGroup) or not isinstance(value, GroupMetadataValue):
                 continue
-            if group.remembered is None:
+            if value.generation == 0:  # it was to be made
                 group.close(error.code, instead)
                 del self.groups[group.group_id]
             else:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
 
 from kq.errors import Err
 from kq.machines.group.alarms import Alarm
 from kq.machines.group.decision import Decision
 from kq.machines.group.facts import Fact, OffsetCommitValue
 from kq.machines.group.requests import CommitRequest, ListedGroup
+
+CommitCheck: TypeAlias = Callable[[str, bytes, int], Err]  # topic, its id (ZERO_UUID: not said), partition
 
 
 class Group(Protocol):
@@ -22,8 +25,9 @@ class Group(Protocol):
         """Nobody is in it or on the way into it: it may be deleted."""
         ...
 
-    def check_commit(self, request: CommitRequest, now_ms: int) -> None:
-        """Whether this may be committed; a classic member that may is alive, so its session begins anew."""
+    def check_commit(self, request: CommitRequest, now_ms: int) -> CommitCheck | None:
+        """Whether this may be committed; a classic member that may is alive, so its session begins anew. What is
+        returned is asked about each partition."""
         ...
 
     def check_fetch(self, member_id: str | None, member_epoch: int) -> None: ...

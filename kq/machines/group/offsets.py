@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 
 from kq.errors import Err
 from kq.machines.group.facts import ZERO_UUID, Fact, OffsetCommitKey, OffsetCommitValue
+from kq.machines.group.group import CommitCheck
 from kq.machines.group.requests import (
     CommitRequest,
     CommittedPartition,
@@ -80,7 +81,10 @@ class Offsets:
                 for partition, value in partitions.items():
                     yield OffsetCommitKey(group_id, topic, partition), value
 
-    def commit(self, request: CommitRequest, now_ms: int) -> tuple[list[CommittedTopic], list[Fact]]:
+    def commit(
+        self, request: CommitRequest, now_ms: int, check: CommitCheck | None = None
+    ) -> tuple[list[CommittedTopic], list[Fact]]:
+        """`check` has the group's objection to a partition."""
         group_id, limit = request.group_id, self._metadata_max_chars
         expires_ms = now_ms + request.retention_time_ms if request.retention_time_ms >= 0 else -1
         answer: list[CommittedTopic] = []
@@ -92,6 +96,9 @@ class Offsets:
                 metadata = asked.committed_metadata or ""
                 if len(metadata) > limit:
                     partitions.append(CommittedPartition(asked.index, Err.OFFSET_METADATA_TOO_LARGE))
+                    continue
+                if check is not None and (error := check(name, topic_id, asked.index)):
+                    partitions.append(CommittedPartition(asked.index, error))
                     continue
                 partitions.append(CommittedPartition(asked.index, Err.NONE))
                 value = OffsetCommitValue(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from kq.machines.group.alarms import Alarms
 from kq.machines.group.events import Event
+from kq.machines.group.group import Group
 from kq.machines.group.settings import GroupSettings
 from kq.machines.image import ClusterImage
 
@@ -16,13 +17,15 @@ from kq.machines.image import ClusterImage
 @dataclass(slots=True)
 class Shard:
     """`overrides` are the settings of GROUP resources by group id, under Kafka's names; `events` wait to be fetched;
-    `image` has the topics that the consumer protocol assigns."""
+    `image` has the topics that the consumer protocol assigns; `prepared` are groups of the other protocol, which
+    `replay` takes up when their facts come."""
 
     settings: GroupSettings
     rng: random.Random
     alarms: Alarms = field(default_factory=Alarms)
     events: list[Event] = field(default_factory=list)
     overrides: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    prepared: dict[str, Group] = field(default_factory=dict)
     image: ClusterImage = field(default_factory=lambda: ClusterImage("", -1))
 
     def new_member_id(self, prefix: str) -> str:
