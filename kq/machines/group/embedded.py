@@ -50,6 +50,14 @@ def decode_assignment(data: bytes) -> Mapping[str, tuple[int, ...]]:
     return reader.pairs()
 
 
+def has_user_data(assignment: bytes) -> bool:
+    """Whether the assignor that made it keeps something of its own in it."""
+    reader = _Reader(assignment)
+    reader.version()
+    reader.pairs()
+    return bool(reader.blob())
+
+
 def encode_assignment(version: int, partitions: Mapping[str, Sequence[int]]) -> bytes:
     parts = [_INT16.pack(min(version, LATEST)), _INT32.pack(len(partitions))]
     for topic, numbers in partitions.items():

@@ -46,10 +46,9 @@ def compiled(pattern: str) -> Any:
 
 
 class Resolution:
-    """One pass of patterns over the names of all topics, slice by slice. `version` tells whose topics they are."""
+    """One pass of patterns over the names of all topics, slice by slice."""
 
-    def __init__(self, patterns: Iterable[str], topics: Iterable[str], version: int) -> None:
-        self.version = version
+    def __init__(self, patterns: Iterable[str], topics: Iterable[str]) -> None:
         self.matched: dict[str, list[str]] = {pattern: [] for pattern in sorted(patterns)}
         self._topics = sorted(topics)
         self._todo = [(pattern, compiled(pattern)) for pattern in reversed(self.matched)]

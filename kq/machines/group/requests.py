@@ -117,6 +117,7 @@ class CommitRequest:
     member_id: str = ""
     group_instance_id: str | None = None
     retention_time_ms: int = -1
+    knows_member_epochs: bool = True  # version 9+ (KIP-848)
     topics: Sequence[CommitTopic]
 
 
