@@ -176,6 +176,9 @@ MISTAKES = {
     ): "kq: --timestamp ²: not a time; write 2026-11-21, 14:00, -1h or 1700000000000\n",
     ("produce", "t", "--timestamp", "1969-12-31"): "kq: --timestamp 1969-12-31: a record's time is 1970 or later\n",
     ("produce", "t:1", "-p", "0"): "kq: t:1 and -p 0 both name the partition; give one\n",
+    ("produce", "t", "-f", "jsn"): "kq: -f jsn: not a format; did you mean 'json'?; write json, raw or a format as "
+    "'%k %v\\n'\n",
+    ("produce", "t", "-f", ""): "kq: -f : not a format; write json, raw or a format as '%k %v\\n'\n",
     ("produce", "t:0-1"): "kq: t:0-1: produce takes one partition\n",
     ("completion",): "kq: completion: which shell? kq completion bash, zsh or fish\n",
 }

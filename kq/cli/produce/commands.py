@@ -55,10 +55,11 @@ def produce(
     -K splits key and value, --json reads what consume --json writes, -f reads by a format ('%k\\t%v\\n').
     A line that is too large is named on stderr, the rest is sent, and the exit code is 1."""
     from kq.cli.produce import sending
+    from kq.cli.produce.order import Order
 
     sending.produce(
         ctx.obj,
-        sending.Order(
+        Order(
             topic=topic,
             topic_flags=topic_flag or [],
             files=files or [],
