@@ -210,7 +210,10 @@ class ConsumerGroup(ConsumerState):
             self.shard.alarms.set(self.alarm("assign"), now_ms)
 
     def close(self, error: Err, decision: Decision) -> None:
-        """Nobody waits here for an answer: only the alarms are to be stopped."""
+        """Nobody waits here for an answer."""
+        self.silence()
+
+    def silence(self) -> None:
         for alarm in self.alarms.values():
             alarm.stop()
         self.alarms.clear()

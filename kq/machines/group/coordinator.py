@@ -17,12 +17,17 @@ import random
 from collections.abc import Collection, Mapping, Sequence
 
 from kq.errors import Err, KafkaError
+from kq.machines.group import classic_members
 from kq.machines.group.alarms import Alarm
 from kq.machines.group.classic import ClassicGroup
 from kq.machines.group.classic_states import State
+from kq.machines.group.consumer import ConsumerGroup, DescribedConsumerGroup
+from kq.machines.group.conversion import first_heartbeat
 from kq.machines.group.decision import Decision, Ticket
 from kq.machines.group.events import Event
 from kq.machines.group.facts import (
+    ConsumerGroupMetadataKey,
+    ConsumerKey,
     GroupMetadataKey,
     GroupMetadataValue,
     Key,
@@ -31,6 +36,7 @@ from kq.machines.group.facts import (
     Value,
 )
 from kq.machines.group.group import Group
+from kq.machines.group.heartbeats import JOINS, ConsumerHeartbeatRequest, check
 from kq.machines.group.joining import join
 from kq.machines.group.offsets import Offsets
 from kq.machines.group.requests import (
@@ -50,6 +56,7 @@ from kq.machines.group.requests import (
 )
 from kq.machines.group.settings import GroupSettings
 from kq.machines.group.shard import Shard
+from kq.machines.image import ClusterImage
 
 
 class GroupCoordinator:
@@ -73,6 +80,8 @@ class GroupCoordinator:
             decision.reply(ticket, JoinResult(Err.INVALID_SESSION_TIMEOUT, member_id=request.member_id))
         elif group is not None:
             join(group, request, ticket, now_ms, decision)
+        elif (consumers := self._consumers(request.group_id)) is not None and not consumers.is_empty:
+            classic_members.join(consumers, request, ticket, now_ms, decision)
         elif request.member_id:
             decision.reply(ticket, JoinResult(Err.UNKNOWN_MEMBER_ID, member_id=request.member_id))
         else:
@@ -86,6 +95,9 @@ class GroupCoordinator:
         empty = group.fact({})
         join(group, request, ticket, now_ms, decision)
         if group.roster or group.roster.pending:
+            consumers = self._consumers(request.group_id)
+            if consumers is not None:  # nobody is in it
+                decision.facts += consumers.tombstones()
             self.groups[group.group_id] = group
             decision.facts.append(empty)
 
@@ -94,6 +106,8 @@ class GroupCoordinator:
         group = self._classic(request.group_id)
         if not request.group_id:
             decision.reply(ticket, SyncResult(Err.INVALID_GROUP_ID))
+        elif (consumers := self._consumers(request.group_id)) is not None:
+            classic_members.sync(consumers, request, ticket, now_ms, decision)
         elif group is None:
             decision.reply(ticket, SyncResult(Err.UNKNOWN_MEMBER_ID))
         else:
@@ -106,6 +120,8 @@ class GroupCoordinator:
         group = self._classic(group_id)
         if not group_id:
             raise KafkaError(Err.INVALID_GROUP_ID)
+        if (consumers := self._consumers(group_id)) is not None:
+            return Decision(classic_members.heartbeat(consumers, member_id, generation, instance_id, now_ms))
         if group is None:
             raise KafkaError(Err.UNKNOWN_MEMBER_ID)
         return Decision(group.heartbeat(member_id, generation, instance_id, now_ms))
@@ -115,7 +131,9 @@ class GroupCoordinator:
             raise KafkaError(Err.INVALID_GROUP_ID)
         decision = Decision()
         group = self._classic(group_id)
-        if group is None:
+        if (consumers := self._consumers(group_id)) is not None:
+            left = classic_members.leave(consumers, members, now_ms, decision)
+        elif group is None:
             unknown = Err.UNKNOWN_MEMBER_ID
             left = [LeftMember(member.member_id, member.group_instance_id, unknown) for member in members]
         else:
@@ -124,9 +142,42 @@ class GroupCoordinator:
         return decision
 
     def _classic(self, group_id: str) -> ClassicGroup | None:
-        """The group for a request of the classic protocol. This is where a consumer group would be met."""
         group = self.groups.get(group_id)
         return group if isinstance(group, ClassicGroup) else None
+
+    def _consumers(self, group_id: str) -> ConsumerGroup | None:
+        group = self.groups.get(group_id)
+        return group if isinstance(group, ConsumerGroup) else None
+
+    # Consumer protocol
+
+    def consumer_heartbeat(self, request: ConsumerHeartbeatRequest, now_ms: int) -> Decision:
+        """The response is a ConsumerHeartbeatResult."""
+        check(request, self.shard.settings)
+        decision = Decision()
+        group = self.groups.get(request.group_id)
+        if isinstance(group, ConsumerGroup):
+            group.heartbeat(request, now_ms, decision)
+        elif request.member_epoch == JOINS:
+            first_heartbeat(group, request, self.shard, now_ms, decision)
+        else:
+            raise KafkaError(Err.GROUP_ID_NOT_FOUND, _no_consumers(request.group_id, group))
+        return decision
+
+    def consumer_describe(self, group_ids: Sequence[str]) -> list[DescribedConsumerGroup]:
+        answer = []
+        for group_id in group_ids:
+            group = self.groups.get(group_id)
+            if isinstance(group, ConsumerGroup):
+                answer.append(group.described())
+            else:
+                why = _no_consumers(group_id, group)
+                answer.append(DescribedConsumerGroup(group_id, Err.GROUP_ID_NOT_FOUND, why, State.DEAD.value))
+        return answer
+
+    def image(self, image: ClusterImage) -> None:
+        """The topics have changed: consumer groups see it at their members' next heartbeats."""
+        self.shard.image = image
 
     # Offsets
 
@@ -270,6 +321,8 @@ class GroupCoordinator:
         elif isinstance(key, GroupMetadataKey):
             assert value is None or isinstance(value, GroupMetadataValue)
             self._replay_classic(key.group, value)
+        else:
+            self._replay_consumers(key, value)
 
     def replay_end(self, producer_id: int, *, committed: bool) -> None:
         """The marker of a transaction."""
@@ -288,13 +341,33 @@ class GroupCoordinator:
                 del self.groups[group_id]
         elif isinstance(group, ClassicGroup):
             group.adopt(value)
+        elif isinstance(prepared := self.shard.prepared.pop(group_id, None), ClassicGroup):
+            self.groups[group_id] = prepared
+            prepared.remembered = value
         else:
             self.groups[group_id] = group = ClassicGroup(group_id, self.shard)
             group.adopt(value)
 
+    def _replay_consumers(self, key: ConsumerKey, value: Value | None) -> None:
+        group = self.groups.get(key.group_id)
+        if not isinstance(group, ConsumerGroup):
+            if value is None:
+                return
+            prepared = self.shard.prepared.pop(key.group_id, None)
+            group = prepared if isinstance(prepared, ConsumerGroup) else ConsumerGroup(key.group_id, self.shard)
+            self.groups[key.group_id] = group
+        group.replay(key, value)
+        if isinstance(key, ConsumerGroupMetadataKey) and value is None:
+            group.silence()
+            del self.groups[key.group_id]
+
     def failed(self, decision: Decision, error: KafkaError, now_ms: int) -> Decision:
         """The decision's facts could not be appended: its answers become the error, and what was begun is undone."""
-        instead = Decision(error, replies=[(ticket, error) for ticket, _ in decision.replies])
+        replies = [(ticket, error) for ticket, _ in decision.replies]
+        instead = Decision(None if decision.response is None else error, replies=replies)
+        for prepared in self.shard.prepared.values():
+            prepared.close(error.code, instead)
+        self.shard.prepared.clear()
         for key, value in decision.facts:
             group = self.groups.get(key.group) if isinstance(key, GroupMetadataKey) else None
             if not isinstance(group, ClassicGroup) or not isinstance(value, GroupMetadataValue):
@@ -305,3 +378,7 @@ class GroupCoordinator:
             else:
                 group.not_remembered(error.code, now_ms, instead)
         return instead
+
+
+def _no_consumers(group_id: str, group: Group | None) -> str:
+    return f"Group {group_id} {'not found' if group is None else 'is not a consumer group'}."

@@ -153,16 +153,15 @@ class ConsumerGroupRegularExpressionValue(NamedTuple):
     timestamp: int
 
 
-Key: TypeAlias = (
-    OffsetCommitKey
-    | GroupMetadataKey
-    | ConsumerGroupMetadataKey
+ConsumerKey: TypeAlias = (
+    ConsumerGroupMetadataKey
     | ConsumerGroupMemberMetadataKey
     | ConsumerGroupTargetAssignmentMetadataKey
     | ConsumerGroupTargetAssignmentMemberKey
     | ConsumerGroupCurrentMemberAssignmentKey
     | ConsumerGroupRegularExpressionKey
 )
+Key: TypeAlias = OffsetCommitKey | GroupMetadataKey | ConsumerKey
 Value: TypeAlias = (
     OffsetCommitValue
     | GroupMetadataValue
