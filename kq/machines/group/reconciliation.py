@@ -20,7 +20,7 @@ Transitions
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from types import MappingProxyType
 
@@ -48,8 +48,8 @@ class Standing:
     epoch: int = 0
     previous_epoch: int = 0
     state: MemberState = MemberState.STABLE
-    assigned: Epochs = NOTHING
-    revoking: Epochs = NOTHING
+    assigned: Epochs = field(default_factory=lambda: NOTHING)
+    revoking: Epochs = field(default_factory=lambda: NOTHING)
 
     def has_reached(self, target_epoch: int) -> bool:
         return self.state is MemberState.STABLE and self.epoch == target_epoch
