@@ -139,7 +139,7 @@ class Hosting:
         except KafkaError as error:
             log.error("%s:%d is deleted, and its directory is left for later: %s", topic.name, index, error)
             return False
-        return not self._is_refused(topic, index)
+        return True
 
 
 def _jittered(log_settings: LogSettings, settings: TopicSettings) -> LogSettings:
