@@ -234,7 +234,7 @@ class ClassicGroup(ClassicOffsets):
         return SyncResult(Err.NONE, self.protocol_type, self.protocol, assignment)
 
     def _sync_time_over(self, now_ms: int, decision: Decision) -> None:
-        late = [self.roster.by_id[member_id] for member_id in self._to_sync if member_id in self.roster.by_id]
+        late = [member for member in self.roster if member.member_id in self._to_sync]
         for member in late:
             self.dismiss(member, Err.UNKNOWN_MEMBER_ID, decision)
         if late:
@@ -286,7 +286,9 @@ class ClassicGroup(ClassicOffsets):
         if self.state is State.PREPARING:
             self.go_on(now_ms, decision, for_want_of_more=True)
         else:
-            self.rebalance(f"{member.called} was not heard of for {member.session_timeout_ms} ms", now_ms, decision)
+            self.rebalance(
+                f"{member.called} was not heard of for {member.session_timeout_ms / 1000:g} s", now_ms, decision
+            )
 
     # What is remembered
 

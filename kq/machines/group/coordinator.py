@@ -98,7 +98,7 @@ class GroupCoordinator:
             consumers = self._consumers(request.group_id)
             if consumers is not None:  # nobody is in it
                 decision.facts += consumers.tombstones()
-            self.groups[group.group_id] = group
+            self.shard.prepared[group.group_id] = group
             decision.facts.append(empty)
 
     def sync(self, request: SyncRequest, ticket: Ticket, now_ms: int) -> Decision:
@@ -370,12 +370,7 @@ class GroupCoordinator:
         self.shard.prepared.clear()
         for key, value in decision.facts:
             group = self.groups.get(key.group) if isinstance(key, GroupMetadataKey) else None
-            if not isinstance(group, ClassicGroup) or not isinstance(value, GroupMetadataValue):
-                continue
-            if value.generation == 0:  # it was to be made
-                group.close(error.code, instead)
-                del self.groups[group.group_id]
-            else:
+            if isinstance(group, ClassicGroup) and value is not None:
                 group.not_remembered(error.code, now_ms, instead)
         return instead
 
