@@ -30,6 +30,7 @@ from kq.broker.groups.groups import Groups
 from kq.broker.handlers import (
     commits,
     configs,
+    consumer_groups,
     coordinators,
     fetch,
     groups,
@@ -84,6 +85,7 @@ HANDLERS = (
     | memberships.HANDLERS
     | commits.HANDLERS
     | groups.HANDLERS
+    | consumer_groups.HANDLERS
     | producers.HANDLERS
     | topics.HANDLERS
     | configs.HANDLERS

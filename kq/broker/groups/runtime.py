@@ -94,6 +94,7 @@ class Runtime:
             raise KafkaError(Err.COORDINATOR_LOAD_IN_PROGRESS)
         if self.state is not State.ACTIVE:
             raise KafkaError(Err.NOT_COORDINATOR)
+        self.coordinator.image(self._broker.image)
         return self.coordinator
 
     def settle(self, decision: Decision) -> Any:

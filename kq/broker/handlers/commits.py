@@ -57,6 +57,7 @@ def offset_commit(broker: Broker, call: Call) -> Answer:
             member_id=body.member_id,
             group_instance_id=body.group_instance_id,
             retention_time_ms=body.retention_time_ms,
+            knows_member_epochs=call.version >= NEW_ERRORS_FROM,
             topics=[topic for topic in allowed if topic.partitions],
         )
         if not request.topics and errors:
