@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from kq.client import Cluster, ConfigEntry, Partition, Topic
 
 
+TROUBLES = {"offline": "offline", "under_min_isr": "under min ISR", "under_replicated": "under-replicated"}
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
     """How many partitions of a topic are in which trouble."""
@@ -26,15 +29,7 @@ class Health:
 
     @property
     def human(self) -> str:
-        parts = [
-            f"{count} {word}"
-            for count, word in (
-                (self.offline, "offline"),
-                (self.under_min_isr, "under min ISR"),
-                (self.under_replicated, "under-replicated"),
-            )
-            if count
-        ]
+        parts = [f"{count} {TROUBLES[name]}" for name, count in self.as_json().items() if count]
         return ", ".join(parts) or "ok"
 
     @property

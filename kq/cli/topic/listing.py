@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kq.cli.output.render import NONE, Both, Column, Row
 from kq.cli.output.units import count_text, counted, duration_text, utc_text
-from kq.cli.partitions.health import Health, health_of, is_compacted, min_isr_of, settings_of
+from kq.cli.partitions.health import TROUBLES, Health, health_of, is_compacted, min_isr_of, settings_of
 from kq.cli.partitions.measures import Measure, Measures, measure
 from kq.cli.partitions.selection import Selected, choose, select
 
@@ -37,7 +37,8 @@ def run(call: Call, names: list[str], *, regex: bool, internal: bool, only: set[
         healths = {topic.name: health_of(topic.topic, min_isr_of(settings.get(topic.name))) for topic in topics}
         nothing = "No topics. Create one: kq topic create orders -p 3"
         if only and topics:
-            nothing = f"Of {counted(len(topics), 'topic')} none is {' or '.join(sorted(only)).replace('_', ' ')}."
+            trouble = "unhealthy" if only == set(TROUBLES) else " or ".join(TROUBLES[name] for name in sorted(only))
+            nothing = f"Of {counted(len(topics), 'topic')} none is {trouble}."
             topics = [topic for topic in topics if any(healths[topic.name].as_json()[name] for name in only)]
         if call.form.names and not call.json:
             call.table(COLUMNS, [Row([topic.name]) for topic in topics])

@@ -241,6 +241,7 @@ def test_what_is_shown_can_be_pasted(cluster: str, topic: str, tmp_path: Path) -
 def test_nothing_to_complain_about(cluster: str, topic: str) -> None:
     made(topic)
     assert run("topic", "list", topic, "--offline") == (0, "", "Of 1 topic none is offline.\n")
+    assert run("topic", "list", topic, "--unhealthy").err == "Of 1 topic none is unhealthy.\n"
 
 
 def test_topics_that_are_not_there_may_be(cluster: str, topic: str) -> None:
