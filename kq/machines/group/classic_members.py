@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kq.errors import Err, KafkaError
-from kq.machines.group.consumer_state import ConsumerState
+from kq.machines.group.consumer_state import NO_TARGET, ConsumerState
 from kq.machines.group.decision import Decision, Ticket
 from kq.machines.group.departures import remove
 from kq.machines.group.embedded import PROTOCOL_TYPE, Malformed, Subscription, decode_subscription
@@ -123,7 +123,12 @@ def _take_over(
     staying = [joining if member is holder else member for member in group.members.values()]
     if holder.is_classic or not may_downgrade(group, staying):
         return None
-    settled = all(member.standing.has_reached(group.epoch) for member in group.members.values())
+    others_settled = all(
+        member is holder or member.standing.has_reached(group.target_epoch) for member in group.members.values()
+    )
+    target = group.targets.get(holder.member_id, NO_TARGET)
+    has_all = {topic: set(partitions) for topic, partitions in holder.standing.assigned.items()} == target
+    settled = others_settled and has_all and group.epoch == group.target_epoch
     alike = (
         holder.about.subscribed_topic_names == joining.about.subscribed_topic_names
         and holder.about.subscribed_topic_regex is None

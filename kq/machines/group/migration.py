@@ -82,7 +82,8 @@ def consumer_facts(group: ClassicGroup) -> list[Fact]:
 def _as_consumer(group: ClassicGroup, member: ClassicMember) -> Member:
     if member.assignment and has_user_data(member.assignment):
         raise _cannot_upgrade(group.group_id, "an unsupported custom assignor is in use")
-    subscription = decode_subscription(member.metadata(group.protocol or ""))
+    # Before its first generation a group has no protocol: the member's first says as much as any.
+    subscription = decode_subscription(member.metadata(group.protocol) or member.protocols[0][1])
     had = decode_assignment(member.assignment) if member.assignment else {}
     topics = group.shard.image.topics
     assigned: Epochs = {
