@@ -45,29 +45,30 @@ START = Position(Base.START)
 END = Position(Base.END)
 
 
-def parse_span(text: str, *, now_ms: int, zone: tzinfo | None = None) -> Span:
-    """The value of `-o`; `zone` None is local time. Raises Usage, a sentence with what to write."""
+def parse_span(text: str, *, now_ms: int, zone: tzinfo | None = None, flag: str = "-o") -> Span:
+    """The value of `flag`; `zone` None is local time. Raises Usage, a sentence with what to write."""
+    written = f"{flag} {text}"
     if text.startswith("@"):
-        return _time_span(text, now_ms, zone)
+        return _time_span(text, written, now_ms, zone)
     first, colon, second = text.partition(":")
     if not colon:
-        return Span(_position(first, text))
-    start = _position(first, text) if first else START
-    stop = _position(second, text) if second else None
+        return Span(_position(first, written))
+    start = _position(first, written) if first else START
+    stop = _position(second, written) if second else None
     if stop is not None and start.base is stop.base is Base.OFFSET and stop.value < start.value:
-        raise Usage(f"-o {text}: ends before it begins")
+        raise Usage(f"{written}: ends before it begins")
     return Span(start, stop)
 
 
-def parse_position(text: str, *, now_ms: int, zone: tzinfo | None = None) -> Position:
+def parse_position(text: str, *, now_ms: int, zone: tzinfo | None = None, flag: str = "-o") -> Position:
     """A single position, for commands that take no range."""
-    span = parse_span(text, now_ms=now_ms, zone=zone)
+    span = parse_span(text, now_ms=now_ms, zone=zone, flag=flag)
     if span.stop is not None:
-        raise Usage(f"-o {text}: one position is wanted here, not a range")
+        raise Usage(f"{flag} {text}: one position is wanted here, not a range")
     return span.start
 
 
-def _position(text: str, whole: str) -> Position:
+def _position(text: str, written: str) -> Position:
     if text in ("start", "beginning", "earliest"):
         return START
     if text in ("end", "latest"):
@@ -77,10 +78,10 @@ def _position(text: str, whole: str) -> Position:
         if text[0] == "+":
             return Position(Base.START, number)
         return Position(Base.END, number) if text[0] == "-" else Position(Base.OFFSET, number)
-    raise Usage(f"-o {whole}: not an offset; write start, end, 100, +100, -100, 100:200, :end, @14:00 or @-1h")
+    raise Usage(f"{written}: not an offset; write start, end, 100, +100, -100, 100:200, :end, @14:00 or @-1h")
 
 
-def _time_span(text: str, now_ms: int, zone: tzinfo | None) -> Span:
+def _time_span(text: str, written: str, now_ms: int, zone: tzinfo | None) -> Span:
     body = text[1:]
     if (whole := parse_time(body, now_ms=now_ms, zone=zone)) is not None:
         return Span(Position(Base.TIME, whole))
@@ -92,11 +93,11 @@ def _time_span(text: str, now_ms: int, zone: tzinfo | None) -> Span:
         if start is not None and stop is not None:
             found.append(Span(start, stop))
     if not found:
-        raise Usage(f"-o {text}: not a time; {EXAMPLES}")
+        raise Usage(f"{written}: not a time; {EXAMPLES}")
     if len(found) > 1:
-        raise Usage(f"-o {text}: can be read in more than one way; write both times with seconds, or with a date")
+        raise Usage(f"{written}: can be read in more than one way; write both times with seconds, or with a date")
     if found[0].start.base is Base.TIME and found[0].stop is not None and found[0].stop.base is Base.TIME:
-        _refuse_backwards(text, found[0].start.value, found[0].stop.value)
+        _refuse_backwards(written, found[0].start.value, found[0].stop.value)
     return found[0]
 
 
@@ -107,9 +108,9 @@ def _side(text: str, default: Position, now_ms: int, zone: tzinfo | None) -> Pos
     return None if at_ms is None else Position(Base.TIME, at_ms)
 
 
-def _refuse_backwards(text: str, start_ms: int, stop_ms: int) -> None:
+def _refuse_backwards(written: str, start_ms: int, stop_ms: int) -> None:
     if stop_ms < start_ms:
-        raise Usage(f"-o {text}: ends before it begins")
+        raise Usage(f"{written}: ends before it begins")
 
 
 _DURATION = re.compile(r"-?((?:\d+(?:\.\d+)?(?:ms|[wdhms]))+)")

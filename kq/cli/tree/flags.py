@@ -53,6 +53,7 @@ SHARED: dict[str, Flag] = {
     "compression": Flag(("-z", "--compression"), "CODEC", "none, gzip, snappy, lz4 or zstd"),
     "acks": Flag(("--acks",), "0|1|all", "who must have a record before it counts as sent"),
     "format": Flag(("-f", "--format"), "FORMAT", "json, raw, table or a format string (%t %p %o %k %v …)"),
+    "group": Flag(("-g", "--group"), "GROUP", "consumer group"),
     "count": Flag(("-n", "--count"), "N", "stop after N"),
     "exit": Flag(("-e", "--exit"), None, "stop at the end"),
     "timeout": Flag(("--timeout",), "SECONDS", "give up after this long (exit 4)"),
@@ -152,6 +153,7 @@ Tombstones = Annotated[bool, option("tombstones")]
 Compression = Annotated[str | None, option("compression")]
 Acks = Annotated[str | None, option("acks")]
 Format = Annotated[str | None, option("format")]
+Group = Annotated[str | None, option("group")]
 Count = Annotated[int | None, option("count", parser=whole(0))]
 Exit = Annotated[bool, option("exit")]
 Timeout = Annotated[float | None, option("timeout", parser=seconds)]
@@ -160,7 +162,8 @@ DataDir = Annotated[str | None, option("data_dir")]
 TopicSettings = Annotated[list[str] | None, option("topic_setting")]
 BrokerSettings = Annotated[list[str] | None, option("broker_setting")]
 ReplicationFactor = Annotated[int | None, option("replication_factor", parser=whole(1, INT16_MAX))]
-PartitionCount = Annotated[int | None, option("partitions", "-p", parser=whole(1, INT32_MAX))]
+PartitionGroup = Annotated[str | None, option("group")]
+Count = Annotated[int | None, option("partitions", "-p", parser=whole(1, INT32_MAX))]
 NewPartitions = Annotated[
     int | None, option("partitions", help="of the topic that is made", parser=whole(1, INT32_MAX))
 ]
