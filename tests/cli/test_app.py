@@ -78,8 +78,8 @@ CONTRACT = {
     "-p": ("--partition", True), "-r": ("--replication-factor", True), "-c": (None, True), "-s": (None, True),
     "-o": ("--offset", True), "-k": ("--key", True), "-K": ("--key-delimiter", True), "-D": ("--delimiter", True),
     "-H": ("--header", True), "-Z": ("--tombstones", False), "-z": ("--compression", True), "-f": ("--format", True),
-    "-g": ("--group", True), "-n": ("--count", True), "-e": ("--exit", False), "-G": ("--grep", True), "-q": ("--quiet", False),
-    "-v": ("--verbose", False),
+    "-g": ("--group", True), "-n": ("--count", True), "-e": ("--exit", False), "-G": ("--grep", True),
+    "-q": ("--quiet", False), "-v": ("--verbose", False),
 }  # fmt: skip
 LONG = {"--partitions": True, "--acks": True, "--json": False, "--timeout": True, "--data-dir": True}
 
