@@ -162,8 +162,7 @@ DataDir = Annotated[str | None, option("data_dir")]
 TopicSettings = Annotated[list[str] | None, option("topic_setting")]
 BrokerSettings = Annotated[list[str] | None, option("broker_setting")]
 ReplicationFactor = Annotated[int | None, option("replication_factor", parser=whole(1, INT16_MAX))]
-PartitionGroup = Annotated[str | None, option("group")]
-Count = Annotated[int | None, option("partitions", "-p", parser=whole(1, INT32_MAX))]
+PartitionCount = Annotated[int | None, option("partitions", "-p", parser=whole(1, INT32_MAX))]
 NewPartitions = Annotated[
     int | None, option("partitions", help="of the topic that is made", parser=whole(1, INT32_MAX))
 ]
