@@ -154,9 +154,9 @@ class Survey:
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
                 return
-            for pair, unread in (await read_unread(self._cluster, places, patience_s=left_s)).items():
-                if unread.error is None:
-                    self._read[pair, places[pair].offset] = unread.records[0].timestamp if unread.records else None
+            for pair, said in (await read_unread(self._cluster, places, patience_s=left_s)).items():
+                if said.error is None:
+                    self._read[pair, places[pair].offset] = said.records[0].timestamp if said.records else None
 
     def _aged(self, standing: Standing, at: At, about_ms: int | None) -> Standing:
         if at not in self._read:
