@@ -44,6 +44,7 @@ class Client:
     member_id: str = ""
     generation: int = -1
     heard_of: list[str] = field(default_factory=list)  # as the leader
+    next: str = "join"  # what a client that behaves does next: join, sync or heartbeat
 
 
 CLIENTS = st.sampled_from(["a", "b", "c", "d", "e", "s1", "s2"])
@@ -65,6 +66,22 @@ class GroupMachine(RuleBasedStateMachine):
         self.append_fails = False
 
     # what clients do
+
+    @rule(names=st.lists(CLIENTS, min_size=1, max_size=4, unique=True), rounds=st.integers(1, 4))
+    def some_behave(self, names: list[str], rounds: int) -> None:
+        """As real clients do; without it a group would hardly ever become stable."""
+        for _ in range(rounds):
+            for name in names:
+                client = self.clients[name]
+                if any(waiting is client for waiting, _ in self.asked.values()):
+                    continue
+                if client.next == "join":
+                    self.join(name, ("range", "sticky"), True, client.member_id == "", 20)
+                elif client.next == "sync":
+                    self.sync(name)
+                else:
+                    self.heartbeat(name)
+            self.time_passes(1_500)
 
     @rule(name=CLIENTS, protocols=PROTOCOLS, is_new=st.booleans(), anew=st.booleans(), patience_s=st.integers(6, 30))
     def join(self, name: str, protocols: tuple[str, ...], is_new: bool, anew: bool, patience_s: int) -> None:
@@ -101,7 +118,15 @@ class GroupMachine(RuleBasedStateMachine):
     @rule(name=CLIENTS)
     def heartbeat(self, name: str) -> None:
         client = self.clients[name]
-        self.command(lambda: self.coordinator.heartbeat("G", client.member_id, client.generation, None, self.now_ms))
+        try:
+            decision = self.coordinator.heartbeat("G", client.member_id, client.generation, None, self.now_ms)
+        except KafkaError as error:
+            client.next = "join"
+            if error.code == Err.UNKNOWN_MEMBER_ID:
+                client.member_id = ""
+            return
+        if decision.response.error_code:
+            client.next = "join"
 
     @rule(names=st.lists(CLIENTS, max_size=3))
     def leave(self, names: list[str]) -> None:
@@ -136,7 +161,7 @@ class GroupMachine(RuleBasedStateMachine):
 
     # what happens to them
 
-    @rule(ms=st.sampled_from([1, 500, 3_000, 7_000, 11_000, 31_000, 700_000]))
+    @rule(ms=st.sampled_from([1, 500, 1_500, 3_000, 3_000, 7_000, 11_000, 31_000, 700_000]))
     def time_passes(self, ms: int) -> None:
         until_ms = self.now_ms + ms
         while (due_ms := self.coordinator.next_deadline_ms) is not None and due_ms <= until_ms:
@@ -186,13 +211,19 @@ class GroupMachine(RuleBasedStateMachine):
             self.answered(*self.asked.pop(ticket), answer)
 
     def answered(self, client: Client, generation: int, answer: Any) -> None:
+        client.next = "join"
+        if getattr(answer, "error_code", Err.NONE) == Err.UNKNOWN_MEMBER_ID:
+            client.member_id = ""
         if isinstance(answer, JoinResult):
             client.member_id = answer.member_id or client.member_id
             if not answer.error_code:
+                client.next = "sync"
                 client.generation = answer.generation_id
                 client.heard_of = [member.member_id for member in answer.members]
                 assert len(set(client.heard_of)) == len(client.heard_of)
                 assert not answer.members or client.member_id in client.heard_of
+        if isinstance(answer, SyncResult) and not answer.error_code:
+            client.next = "heartbeat"
         if isinstance(answer, SyncResult) and not answer.error_code and answer.assignment:
             told_generation, told_member = answer.assignment.decode().split(" ", 1)
             assert int(told_generation) == generation

@@ -191,5 +191,6 @@ def test_the_last_fact_wins(facts: list[tuple[str, str, int, int | None]]) -> No
         if offset is not None:
             table[key] = committed(offset)
     assert dict(offsets) == table
+    assert set(offsets._by_group) == {key.group for key in table}, "nothing is left of what is forgotten"
     for group in "gh":
         assert {key for key, _ in offsets.tombstones(group)} == {key for key in table if key.group == group}
