@@ -20,6 +20,7 @@ NOUNS = {
     "produce": Noun("kq.cli.produce.commands", single=True),
     "consume": Noun("kq.cli.consume.commands", single=True),
     "topic": Noun("kq.cli.topic.commands", ("topics",), alone="list"),
+    "groups": Noun("kq.cli.groups.commands", ("group",), alone="list"),
     "bench": Noun("kq.cli.bench.commands"),
     "cluster": Noun("kq.cli.cluster.commands", ("clusters",), alone="info"),
     "config": Noun("kq.cli.config.commands", ("configs",), alone="list"),
