@@ -334,7 +334,8 @@ class ClassicGroup(ClassicOffsets):
             self.dismiss(member, error, decision)
 
     def silence(self) -> None:
-        for alarm in (self._join_alarm, self._sync_alarm, *self.roster.pending.values()):
+        sessions = [member.alarm for member in self.roster]
+        for alarm in (self._join_alarm, self._sync_alarm, *self.roster.pending.values(), *sessions):
             alarm.stop()
 
     def roster_topics(self) -> frozenset[str] | None:
