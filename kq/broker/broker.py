@@ -25,6 +25,7 @@ from typing import ParamSpec, TypeVar
 from kq.broker import adoption, file_limit, maintenance
 from kq.broker.auto_creation import AutoCreation
 from kq.broker.catalog import Catalog
+from kq.broker.cleaning import Cleaning
 from kq.broker.flusher import Flusher
 from kq.broker.groups.groups import Groups
 from kq.broker.handlers import (
@@ -113,6 +114,7 @@ class Broker:
         self.parking = Parking()
         self.flusher = Flusher()
         self.turn = Turn()
+        self.cleaning = Cleaning(self)
         self.hosting = Hosting(self)
         self.fetch_sessions = FetchSessions(
             self.settings.max_incremental_fetch_session_cache_slots, random.Random(os.urandom(16))
@@ -297,6 +299,7 @@ class Broker:
         if isinstance(self.router, FaultyRouter):
             self.router.close()
         await self.upkeep.stop()
+        await self.cleaning.close()
         await self.auto_creation.close()
         await self.turn.close()
         self.groups.close()

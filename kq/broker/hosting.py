@@ -37,9 +37,11 @@ class Hosting:
         return topic_settings(topic.settings, self._broker.layers.merged())
 
     def log_settings(self, settings: TopicSettings) -> LogSettings:
+        """A compacted log begins a new segment after max.compaction.lag.ms, for the active one is never compacted."""
+        compact = "compact" in settings.cleanup_policy
         return LogSettings(
             segment_bytes=settings.segment_bytes,
-            segment_ms=settings.segment_ms,
+            segment_ms=min(settings.segment_ms, settings.max_compaction_lag_ms) if compact else settings.segment_ms,
             index_interval_bytes=settings.index_interval_bytes,
             index_max_bytes=settings.segment_index_bytes,
             retention_ms=settings.retention_ms,
@@ -47,8 +49,12 @@ class Hosting:
             flush_messages=settings.flush_messages,
             flush_ms=settings.flush_ms,
             file_delete_delay_ms=settings.file_delete_delay_ms,
-            compact="compact" in settings.cleanup_policy,
+            compact=compact,
             delete="delete" in settings.cleanup_policy,
+            delete_retention_ms=settings.delete_retention_ms,
+            min_compaction_lag_ms=settings.min_compaction_lag_ms,
+            max_compaction_lag_ms=settings.max_compaction_lag_ms,
+            min_cleanable_dirty_ratio=settings.min_cleanable_dirty_ratio,
             producer_expiry_ms=self._broker.settings.producer_id_expiration_ms,
             fsync_before_ack=settings.fsync_before_ack,
         )
@@ -144,7 +150,7 @@ class Hosting:
 
 def _jittered(log_settings: LogSettings, settings: TopicSettings) -> LogSettings:
     """segment.jitter.ms: each partition's segments end a little earlier, by a time of its own."""
-    jitter_ms = min(settings.segment_jitter_ms, settings.segment_ms)
+    jitter_ms = min(settings.segment_jitter_ms, log_settings.segment_ms)
     if not jitter_ms:
         return log_settings
-    return replace(log_settings, segment_ms=settings.segment_ms - random.randrange(jitter_ms))
+    return replace(log_settings, segment_ms=log_settings.segment_ms - random.randrange(jitter_ms))

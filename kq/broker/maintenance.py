@@ -28,6 +28,8 @@ def schedule(broker: Broker) -> None:
     broker.upkeep.every(SWEEP_S, jobs.sweep_connections)
     broker.upkeep.every(settings.log_retention_check_interval_ms / 1000, jobs.apply_retention)
     broker.upkeep.every(COLLECT_S, jobs.collect_deleted)
+    if settings.log_cleaner_enable:
+        broker.upkeep.every(lambda: broker.cleaning.backoff_s, broker.cleaning.clean)
     checkpoint_ms = min(
         settings.log_flush_offset_checkpoint_interval_ms, settings.log_flush_start_offset_checkpoint_interval_ms
     )

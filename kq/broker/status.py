@@ -116,7 +116,7 @@ def _text(start_response: StartResponse, line: str, text: str) -> Iterable[bytes
 
 def status(broker: Broker) -> dict[str, Any]:
     """What `/v1/status` answers. Times are ms, sizes bytes; offsets are exact."""
-    metrics = broker.metrics
+    metrics, cleaning = broker.metrics, broker.cleaning
     return {
         "_version": STATUS_VERSION,
         "version": __version__,
@@ -135,6 +135,16 @@ def status(broker: Broker) -> dict[str, Any]:
             "stalls": metrics.loop.stalls,
             "stalled_ms": round(metrics.loop.stalled_s * 1000, 1),
             "worst_ms": round(metrics.loop.worst_s * 1000, 1),
+        },
+        "cleaner": {
+            "cleaning": repr(cleaning.current) if cleaning.current else None,
+            "passes": cleaning.passes,
+            "seconds": round(cleaning.seconds, 3),
+            "read_bytes": cleaning.read_bytes,
+            "copied_bytes": cleaning.copied_bytes,
+            "kept_bytes": cleaning.kept_bytes,
+            "max_dirty_percent": round(cleaning.max_dirty_percent, 1),
+            "uncleanable": {f"{one.topic}:{one.partition}": why for one, why in list(cleaning.uncleanable.items())},
         },
         "requests": {
             name: {
@@ -181,6 +191,7 @@ def _partition(partition: Partition) -> dict[str, Any]:
         "high_watermark": partition.high_watermark,
         "log_end_offset": log.log_end_offset,
         "recovery_point": log.recovery_point,
+        "clean_offset": log.compaction.clean_offset,
         "size_bytes": log.size_bytes,
         "segments": [segment._asdict() for segment in log.segments],
     }
@@ -213,6 +224,18 @@ class _Collector:
         yield GaugeMetricFamily("kq_connections", "Clients connected.", len(broker.server.connections))
         yield GaugeMetricFamily("kq_request_bytes_in_flight", "Of all clients.", broker.server.held_bytes)
         yield GaugeMetricFamily("kq_fetches_waiting", "Fetches parked for more bytes.", len(broker.parking.waits))
+        cleaning = broker.cleaning
+        yield CounterMetricFamily("kq_log_cleaner_passes", "Logs compacted.", cleaning.passes)
+        yield CounterMetricFamily("kq_log_cleaner_seconds", "Time they took.", cleaning.seconds)
+        yield CounterMetricFamily("kq_log_cleaner_read_bytes", "Bytes they read, in two walks.", cleaning.read_bytes)
+        yield CounterMetricFamily("kq_log_cleaner_copied_bytes", "Bytes they looked at to copy.", cleaning.copied_bytes)
+        yield CounterMetricFamily("kq_log_cleaner_kept_bytes", "Bytes they kept of these.", cleaning.kept_bytes)
+        yield GaugeMetricFamily(
+            "kq_log_cleaner_max_dirty_percent", "Of the dirtiest compacted log.", cleaning.max_dirty_percent
+        )
+        yield GaugeMetricFamily(
+            "kq_log_cleaner_uncleanable_partitions", "That cannot be compacted.", len(cleaning.uncleanable)
+        )
         ends = GaugeMetricFamily("kq_log_end_offset", "Next offset to be given out.", labels=["topic", "partition"])
         starts = GaugeMetricFamily("kq_log_start_offset", "First offset to be read.", labels=["topic", "partition"])
         sizes = GaugeMetricFamily("kq_log_size_bytes", "Bytes of all segments.", labels=["topic", "partition"])

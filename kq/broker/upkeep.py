@@ -23,10 +23,11 @@ class Upkeep:
     def __init__(self) -> None:
         self._tasks: list[asyncio.Task[None]] = []
 
-    def every(self, interval_s: float, job: Job) -> None:
-        """Runs `job` again and again, `interval_s` (a day at the most) after it ended the last time."""
-        interval_s = min(interval_s, DAY_S)
-        self._tasks.append(asyncio.create_task(_repeat(interval_s, job), name=job.__name__))
+    def every(self, interval_s: float | Callable[[], float], job: Job) -> None:
+        """Runs `job` again and again, `interval_s` (a day at the most) after it ended the last time; a function is
+        asked for it each time."""
+        interval = interval_s if callable(interval_s) else lambda: interval_s
+        self._tasks.append(asyncio.create_task(_repeat(interval, job), name=job.__name__))
 
     async def stop(self) -> None:
         """Cancels all jobs and waits until none runs."""
@@ -36,9 +37,10 @@ class Upkeep:
         self._tasks.clear()
 
 
-async def _repeat(interval_s: float, job: Job) -> None:
+async def _repeat(interval: Callable[[], float], job: Job) -> None:
     told = ""
     while True:
+        interval_s = min(interval(), DAY_S)
         await asyncio.sleep(interval_s)
         try:
             await job()

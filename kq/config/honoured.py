@@ -39,6 +39,11 @@ DOCS = {
     "listeners": "The addresses the broker listens on, as NAME://HOST:PORT; an empty host is every interface.",
     "log.dir": "The data directory, where log.dirs is not set.",
     "log.dirs": "The data directory; kq keeps everything in one and refuses a list of several.",
+    "log.cleaner.backoff.ms": "How long the log cleaner rests when no compacted log is dirty enough.",
+    "log.cleaner.dedupe.buffer.size": "How many bytes the log cleaner may take to remember the last offset of each "
+    "key, about 170 and the key itself for each; a log with more keys is compacted in several passes.",
+    "log.cleaner.enable": "Whether topics with cleanup.policy=compact are compacted.",
+    "log.cleaner.io.max.bytes.per.second": "How many bytes a second the log cleaner reads at most.",
     "log.flush.offset.checkpoint.interval.ms": "How often the recovery points are written down, which "
     "bound the work of a start after a crash.",
     "log.flush.scheduler.interval.ms": "How often the broker looks for logs that flush.ms wants flushed.",

@@ -10,8 +10,8 @@ Rules (SEMANTICS 22; Kafka's Cleaner.cleanInto and MemoryRecords.filterTo):
 5. A batch of which every record stays is not touched, unless it gets a horizon. Else it is made anew: offsets,
    sequences, producer and leader epoch stay, records are copied as they are, compressed as they were.
 6. A batch that loses all its records goes, unless it is needed empty: the last batch of a producer that is still known
-   (its next sequence follows from it; where there is none, its last marker, for the epoch), or the last batch of what
-   becomes one segment, so that a segment says itself which offsets it replaces (compaction_swap.py).
+   (its next sequence follows from it; where there is none, its last marker, for the epoch), or the last batch that this
+   pass may touch, so that the log goes on saying how far it goes.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class BatchFilter:
         "_latest",
         "_new_horizon_ms",
         "_now_ms",
+        "_round_end",
         "_transactions",
         "_unpacked_limit",
         "aborted",
@@ -58,6 +59,7 @@ class BatchFilter:
         transactions: Transactions,
         last_batches: Mapping[int, LastBatch],
         *,
+        round_end: int,
         now_ms: int,
         delete_retention_ms: int,
         unpacked_limit: int,
@@ -66,15 +68,16 @@ class BatchFilter:
         self._end_offset = end_offset
         self._transactions = transactions
         self._last_batches = last_batches
+        self._round_end = round_end  # nothing at or above it may be touched
         self._now_ms = now_ms
         self._new_horizon_ms = now_ms + delete_retention_ms
         self._unpacked_limit = unpacked_limit  # bytes that the records of one batch may unfold to
         self.aborted: list[AbortedTransaction] = []  # entries of the transaction index that stay, in order
 
-    def left_of(self, batch: Readable, header: BatchHeader, *, is_last: bool) -> Readable | None:
-        """The bytes that stay of a whole batch; None for none. `is_last`: of what becomes one segment."""
+    def left_of(self, batch: Readable, header: BatchHeader) -> Readable | None:
+        """The bytes that stay of a whole batch; None for none."""
         left = self._control(batch, header) if header.is_control else self._data(batch, header)
-        if left is None and (is_last or self._is_last_of_producer(header)):
+        if left is None and (header.next_offset == self._round_end or self._is_last_of_producer(header)):
             return batch if header.record_count == 0 else hollow(header)
         return left
 

@@ -51,6 +51,7 @@ class Cleaned:
     entries: Entries
     size: int
     txn_size: int | None
+    end_offset: int  # after the last batch that is left; the base offset, if none is
 
     @property
     def base_offset(self) -> int:
@@ -109,6 +110,7 @@ class Compaction:
             self.end,
             Transactions(self._aborted(first, end)),
             _last_batches(self._producers),
+            round_end=found.end,
             now_ms=self._now_ms,
             delete_retention_ms=self._settings.delete_retention_ms,
             unpacked_limit=self._unpacked_limit,
@@ -145,28 +147,18 @@ class Compaction:
         group = self._groups.pop(0)
         writer = _Writer(self._disk, self._directory, group, self._settings)
         try:
-            for batch, header, is_last in self._ahead(group):
-                left = self._filter.left_of(batch, header, is_last=is_last)
-                if left is not None:
-                    writer.add(left)
-                    self.kept_bytes += len(left)
-                self.copied_bytes += header.size
+            for segment in group:
+                for batch, header in self._batches(segment):
+                    left = self._filter.left_of(batch, header)
+                    if left is not None:
+                        writer.add(left)
+                        self.kept_bytes += len(left)
+                    self.copied_bytes += header.size
             aborted, self._filter.aborted = self._filter.aborted, []
             return writer.finish(aborted)
         except BaseException:
             writer.discard()
             raise
-
-    def _ahead(self, group: tuple[Segment, ...]) -> Iterator[tuple[Readable, BatchHeader, bool]]:
-        """Every batch of the group, and whether it is the last."""
-        held: tuple[Readable, BatchHeader] | None = None
-        for segment in group:
-            for batch, header in self._batches(segment):
-                if held is not None:
-                    yield *held, False
-                held = batch, header
-        if held is not None:
-            yield *held, True
 
     def _batches(self, segment: Segment) -> Iterator[tuple[Readable, BatchHeader]]:
         """Each with its checksum looked at."""
@@ -230,6 +222,7 @@ class _Writer:
         self._entries = Entries(self._base, settings.index_interval_bytes)
         self._buffer = bytearray()
         self._written = 0
+        self._end_offset = self._base
         self._log = create_anew(disk, self._path(names.LOG))
         self._files = [self._log]
 
@@ -242,6 +235,7 @@ class _Writer:
         if position + len(batch) > MOST_BYTES:
             raise DamagedBatch(position, f"recompressed, segment {self._base} becomes too large, with a batch")
         self._entries.add(position, header.last_offset, header.max_timestamp)
+        self._end_offset = header.next_offset
         self._buffer += batch
         if len(self._buffer) >= CHUNK:
             self._write()
@@ -278,6 +272,7 @@ class _Writer:
             entries=self._entries,
             size=self._written,
             txn_size=txn_size,
+            end_offset=self._end_offset,
         )
 
     def discard(self) -> None:

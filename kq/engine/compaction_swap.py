@@ -5,13 +5,16 @@
     1.  the directory is synced                 the names of the .cleaned files are durable
     2.  each .cleaned becomes .swap, sync       a crash before the sync: some may still be .cleaned, and as long as one
                                                 is, recovery takes the .swap files away; after it: recovery finishes
-    3.  the group's files become .deleted, sync a crash: recovery takes away what of the group is left, by the offsets
-                                                of the .swap file, which span those of the group
+    3.  the group's files become .deleted, sync a crash: recovery takes away what of the group is left that begins
+                                                below the last offset of the .swap file; of the segments above, of
+                                                which nothing is left, one goes after the other, each with a sync
     4.  each .swap gets its name, sync          a crash: recovery does the same
 
 Each sync keeps a step from being seen without the one before it: a segment of the group that came back behind what has
-replaced it, or an old .txnindex beside a new log, would show records that were deleted, or hide some. (Kafka goes the
-same way and leaves the order to the file system.)
+replaced it, or an old .txnindex beside a new log, would show records that were deleted, or hide some. When the last
+segments of a group come back, in step 3, that is as if they had not been compacted yet; a tombstone that came back
+without the value before it is harmless, the value without the tombstone would not be. (Kafka goes the same way and
+leaves the order to the file system.)
 """
 
 from __future__ import annotations
@@ -44,13 +47,20 @@ class Swap:
             self.has_begun = True
             self._rename(names.CLEANED, names.SWAP)
             self._sync()
-            for segment in self.cleaned.group:
-                self._bury(segment)
-            self._sync()
+            self._bury_group()
             self._rename(names.SWAP, "")
             self._sync()
         except OSError as error:
             self.error = error
+
+    def _bury_group(self) -> None:
+        first, *others = self.cleaned.group
+        self._bury(first)
+        for segment in others:
+            if segment.base_offset >= self.cleaned.end_offset:
+                self._sync()
+            self._bury(segment)
+        self._sync()
 
     def _rename(self, old: str, new: str) -> None:
         for file in self.cleaned.files:

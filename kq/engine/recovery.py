@@ -129,7 +129,7 @@ def plan_leftovers(found: Iterable[str], swap_ends: Mapping[int, int]) -> tuple[
     """`swap_ends`: for each `.log.swap` file its base offset and the offset after its last batch."""
     parsed = {name: parts for name in sorted(found) if (parts := names.parse(name))}
     cleaned = min((base for base, _, suffix in parsed.values() if suffix == names.CLEANED), default=NO_OFFSET)
-    replaced = [(base, end) for base, end in swap_ends.items() if base < cleaned]
+    replaced = [(base, max(end, base + 1)) for base, end in swap_ends.items() if base < cleaned]
     gone = {name: "a replacement that was not finished" for name in sorted(found) if name.endswith(names.TEMPORARY)}
     renamed: dict[str, str] = {}
     for name, (base, kind, suffix) in parsed.items():

@@ -120,6 +120,7 @@ class Life:
             start=found.start,
             end=done.end,
             segments_end=min(base for base in bases if base >= done.end),
+            round_end=found.end,
             last_batches=last,
             now_ms=self.clock,
             delete_retention_ms=RETENTION_MS,
@@ -134,7 +135,6 @@ class Life:
 
     def compare(self, expected: list[object], before: dict[int, bytes]) -> None:
         found = dict(zip((parse_header(one).base_offset for one in self.stored()), self.stored(), strict=True))
-        lasts = self.last_of_segments()
         for one in expected:
             batch = found.pop(one.header.base_offset)  # type: ignore[attr-defined]
             header = parse_header(batch)
@@ -155,14 +155,7 @@ class Life:
             if one.records:  # type: ignore[attr-defined]
                 latest = max(record.timestamp for record in one.records)  # type: ignore[attr-defined]
                 assert (header.max_timestamp, header.codec) == (latest, want.codec)
-        for base, batch in found.items():  # more than the twin says: empty, and the last of its segment
-            assert parse_header(batch).record_count == 0
-            assert base in lasts
-
-    def last_of_segments(self) -> set[int]:
-        nexts = [segment.next_offset for segment in self.log.segments]
-        bases = [parse_header(batch).base_offset for batch in self.stored()]
-        return {max((base for base in bases if base < after), default=-1) for after in nexts}
+        assert not found
 
     def retain(self) -> None:
         if self.rng.random() < 0.3:
@@ -199,14 +192,10 @@ class Life:
 
     def check(self) -> None:
         log = self.log
-        spans = {one.next_offset for one in map(parse_header, self.stored())}
-        assert {segment.next_offset for segment in log.segments} <= {*spans, log.log_start_offset}
         assert all(self.written[record.offset] == record for record in records(log) if record.offset in self.written)
         end = stable(log)
         history = [
-            record
-            for offset, record in sorted(self.written.items())
-            if offset not in self.aborted and offset < end
+            record for offset, record in sorted(self.written.items()) if offset not in self.aborted and offset < end
         ]
         if log.log_start_offset == 0:
             assert folded(committed(log)) == folded(history)
@@ -236,7 +225,7 @@ def test_a_life(seed: int) -> None:
     life.clock += 1000
     life.compact()
     life.check()
-    assert life.passes
+    assert life.passes or life.log.log_start_offset
     sequences = {pid: entry.last_sequence for pid, entry in life.log.producers.entries.items()}
     life.log.close()
     for name in [one.name for one in life.disk.entries("/data/t-0") if one.name.endswith(".snapshot")]:

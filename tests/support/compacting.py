@@ -122,12 +122,13 @@ def twin(
     start: int,
     end: int,
     segments_end: int,
+    round_end: int,
     last_batches: dict[int, tuple[int, int]],
     now_ms: int,
     delete_retention_ms: int,
 ) -> list[Expected]:
     """What a pass must leave of these batches, rule by rule, each by looking through all of them. `segments_end`: where
-    the last segment ends that was written anew; batches without records are left out but where a producer needs one."""
+    the last segment ends that was written anew, `round_end`: what the pass might have done at the most."""
     headers = [parse_header(batch) for batch in before]
     contents = [decode_records(batch, limit=LIMIT) for batch in before]
     ends = [read_marker(batch) if header.is_control else None for batch, header in zip(before, headers, strict=True)]
@@ -189,8 +190,10 @@ def twin(
         if sets_horizon:
             horizon = now_ms + delete_retention_ms
         last_offset, epoch = last_batches.get(header.producer_id, (None, None))
-        is_needed = header.last_offset == last_offset or (
-            last_offset == -1 and header.is_control and header.producer_epoch == epoch
+        is_needed = (
+            header.last_offset == last_offset
+            or (last_offset == -1 and header.is_control and header.producer_epoch == epoch)
+            or header.next_offset == round_end
         )
         if left or is_needed:
             is_untouched = left == content and not sets_horizon
