@@ -1,6 +1,6 @@
 """kq's Kafka client: one asyncio stack for the commands, the console and replication.
 
-    from kq.client import Admin, Consumer, NewTopic, Producer, connect
+    from kq.client import Admin, Consumer, GroupConsumer, NewTopic, Producer, connect
 
     async with connect({"bootstrap.servers": "127.0.0.1:9092"}) as cluster:      # or: cluster = await connect(...)
         admin = Admin(cluster)
@@ -12,6 +12,9 @@
         async with Consumer(cluster) as consumer:
             consumer.assign({("orders", 0): 0})
             for fetched in await consumer.fetch(timeout_ms=1000):                # [] when nothing came in that time
+                print(fetched.topic, fetched.partition, fetched.values())
+        async with GroupConsumer(cluster, "billing", ["orders"]) as consumer:   # shares them with others of its name
+            for fetched in await consumer.fetch(timeout_ms=1000):                # committed from time to time
                 print(fetched.topic, fetched.partition, fetched.values())
 
 Cluster   metadata(topics=None, max_age_ms=None) -> ClusterMetadata; request(api, body, node=None, version=None);
@@ -38,6 +41,10 @@ Producer  send(topic, value, key=None, headers=(), partition=None, timestamp_ms=
 Consumer  assign({tp: offset | EARLIEST | LATEST}, stops={tp: offset}); fetch(timeout_ms=None) -> [Fetched];
           seek(tp, offset), pause(tps), resume(tps), position(tp), watermarks(tp) -> Watermarks(start, stable, high),
           end_offsets(tps); finished: every partition with a stop has reached it; trouble: why nothing comes just now
+GroupConsumer(cluster, group_id, topics or pattern, on_assigned=None, on_revoked=None, on_lost=None, stops=None)
+          a Consumer whose partitions the group shares out: fetch(timeout_ms=None) -> [Fetched]; assignment, generation,
+          member_id; await commit({tp: offset or GroupOffset} or None); commit_soon(...); committed(tps);
+          close(leave=None); seek, pause, resume, position, watermarks, end_offsets, finished, trouble as above
 Fetched   topic, partition, error, first_offset, next_offset, size_bytes, batches; values() -> [bytes | None];
           joined(delimiter) -> (bytes, count); columns() -> Columns; records() -> [Record]
 
@@ -102,6 +109,7 @@ if TYPE_CHECKING:
     from kq.client.delivery import Accepted, Delivered, RecordTooLarge, Sent, Slice
     from kq.client.errors import AuthenticationFailed, ConnectionLost, RequestTimedOut, Unreachable, UnsupportedRequest
     from kq.client.fetched import Fetched
+    from kq.client.group.consumer import GroupConsumer
     from kq.client.metadata import Broker, ClusterMetadata, Partition, Topic
     from kq.client.producer import Producer
     from kq.client.reading import Watermarks
@@ -125,6 +133,7 @@ _HOME = {
     "kq.client.delivery": "Accepted Delivered RecordTooLarge Sent Slice",
     "kq.client.errors": "AuthenticationFailed ConnectionLost RequestTimedOut Unreachable UnsupportedRequest",
     "kq.client.fetched": "Fetched",
+    "kq.client.group.consumer": "GroupConsumer",
     "kq.client.metadata": "Broker ClusterMetadata Partition Topic",
     "kq.client.producer": "Producer",
     "kq.client.reading": "Watermarks",
@@ -170,6 +179,7 @@ __all__ = [
     "EpochEnd",
     "Err",
     "Fetched",
+    "GroupConsumer",
     "GroupDescription",
     "GroupListing",
     "GroupListings",

@@ -37,13 +37,16 @@ __all__ = ["Consumer"]
 
 
 class Consumer:
-    """Made inside a running event loop. `settings` replace the cluster's for this consumer."""
+    """Made inside a running event loop. `settings` replace the cluster's for this consumer; `news` is set when `take`
+    may have something."""
 
-    def __init__(self, cluster: Cluster, settings: ClientSettings | None = None) -> None:
+    def __init__(
+        self, cluster: Cluster, settings: ClientSettings | None = None, *, news: asyncio.Event | None = None
+    ) -> None:
         self._readers: dict[TopicPartition, Reader] = {}
         # Those that are not finished, and some that are: only `seek` makes a finished reader go on, and puts it back.
         self._unfinished: list[Reader] = []
-        self._news = asyncio.Event()
+        self._news = news or asyncio.Event()
         settings = settings or cluster.settings
         self._isolation_level = settings.isolation_level
         self._admin = Admin(cluster)
@@ -80,6 +83,35 @@ class Consumer:
         self._readers.update(readers)
         self._unfinished = list(readers.values())
         self._wake()
+
+    def add(
+        self,
+        places: Mapping[TopicPartition, int],
+        stops: Mapping[TopicPartition, int] | None = None,
+        *,
+        epochs: Mapping[TopicPartition, int] | None = None,
+    ) -> None:
+        """Reads these partitions too. `epochs`: of the leaders under which what lies before was read, -1 if unknown."""
+        for (topic, partition), place in places.items():
+            stop = (stops or {}).get((topic, partition))
+            reader = Reader(topic, partition, _place(place), _stop(stop))
+            reader.epoch_read = (epochs or {}).get((topic, partition), -1)
+            self._readers[topic, partition] = reader
+            self._unfinished.append(reader)
+        self._wake()
+
+    def remove(self, partitions: Iterable[TopicPartition]) -> None:
+        """Reads these no more. Of the others nothing is lost."""
+        removed = [self._readers.pop(partition) for partition in partitions]
+        for reader in removed:
+            reader.turn += 1
+        self._fetcher.touch(*removed)
+        self._unfinished = [reader for reader in self._readers.values() if not reader.finished]
+        self._wake()
+
+    def refuse(self, partition: TopicPartition, error: KafkaError) -> None:
+        """Nothing comes of this partition, but once this error, until `seek`."""
+        self._fetcher.complain(self._reader(partition), error)
 
     @property
     def assigned(self) -> list[TopicPartition]:
@@ -151,14 +183,19 @@ class Consumer:
             async with asyncio.timeout(None if timeout_ms is None else timeout_ms / 1000):
                 while True:
                     self._news.clear()
-                    fetched = self._fetcher.take()
-                    if self._fetcher.fatal is not None and not fetched:
-                        raise self._fetcher.fatal
+                    fetched = self.take()
                     if fetched or self.finished:
                         return fetched
                     await self._news.wait()
         except TimeoutError:
             return []
+
+    def take(self) -> list[Fetched]:
+        """What `fetch` gives, without waiting."""
+        fetched = self._fetcher.take()
+        if self._fetcher.fatal is not None and not fetched:
+            raise self._fetcher.fatal
+        return fetched
 
     async def close(self) -> None:
         await self._errands.close()

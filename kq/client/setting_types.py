@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from kq.errors import Err, KafkaError
 
-__all__ = ["Boolean", "Choice", "Kind", "List", "Number", "Password", "Text", "invalid"]
+__all__ = ["Boolean", "Choice", "Kind", "List", "Number", "Password", "Several", "Text", "invalid"]
 
 INT_MAX = 2**31 - 1
 LONG_MAX = 2**63 - 1
@@ -119,9 +119,23 @@ class Choice(Kind):
     def parse(self, name: str, value: object) -> str:
         given = str(value).strip().lower()
         for spelling, option in self.spellings:
-            if spelling == given:
+            if spelling.lower() == given:
                 return option
         for option in self.options:
             if option.lower() == given:
                 return option
         raise invalid(f"{name}={value}: write {self.valid}")
+
+
+class Several(Choice):
+    """A list of such words, comma separated, in order of preference, each once."""
+
+    @property
+    def valid(self) -> str:
+        return "some of " + ", ".join(self.options)
+
+    def parse(self, name: str, value: object) -> Any:
+        items = List().parse(name, value)
+        if not items:
+            raise invalid(f"{name} is empty: write {self.valid}")
+        return tuple(dict.fromkeys(super(Several, self).parse(name, item) for item in items))

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from kq.client.setting_types import LONG_MAX, Boolean, Choice, Kind, List, Number, Password, Text, invalid
+from kq.client.setting_types import LONG_MAX, Boolean, Choice, Kind, List, Number, Password, Several, Text, invalid
 from kq.nearest import did_you_mean
 
 __all__ = ["SETTINGS", "ClientSettings", "Setting", "parse_settings"]
@@ -24,6 +24,12 @@ __all__ = ["SETTINGS", "ClientSettings", "Setting", "parse_settings"]
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 ISOLATION_LEVELS = {"read_uncommitted": 0, "read_committed": 1}  # and what they are in requests
+STRATEGIES = {  # and the classes that Java names
+    "range": "RangeAssignor",
+    "roundrobin": "RoundRobinAssignor",
+    "sticky": "StickyAssignor",
+    "cooperative-sticky": "CooperativeStickyAssignor",
+}
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
 
@@ -102,6 +108,23 @@ class ClientSettings:
     auto_offset_reset: str = _is(
         Choice(("latest", "earliest", "none")), "latest", "where to go when an offset does not exist (any more)"
     )
+
+    # -- member of a group (whose group.id is an argument) --
+    group_instance_id: str | None = _is(Text(), None, "a name that makes the member static: it may restart unnoticed")
+    session_timeout_ms: int = _is(_SIZE, 45_000, "a member not heard of for so long is out of its group")
+    heartbeat_interval_ms: int = _is(
+        _SIZE, 3_000, "how often a member says that it lives; a third of the above at most"
+    )
+    max_poll_interval_ms: int = _is(
+        Number(1), 300_000, "a member that asks for no records for so long leaves; also how long a rebalance may take"
+    )
+    partition_assignment_strategy: tuple[str, ...] = _is(
+        Several(tuple(STRATEGIES), tuple((f"org.apache.kafka.clients.consumer.{c}", n) for n, c in STRATEGIES.items())),
+        ("range", "cooperative-sticky"),
+        "how partitions are shared, preferred first; the group takes one that all its members know",
+    )
+    enable_auto_commit: bool = _is(Boolean(), True, "commit what was processed from time to time and at the end")
+    auto_commit_interval_ms: int = _is(_SIZE, 5_000, "how often that is")
 
     # -- security --
     security_protocol: str = _is(
@@ -217,11 +240,9 @@ IGNORED = frozenset({
     "security.providers", "ssl.provider", "ssl.protocol", "partitioner.class", "partitioner.availability.timeout.ms",
     "metadata.max.idle.ms", "exclude.internal.topics", "max.poll.records", "api.version.request",
 })  # fmt: skip
-# Belong to groups and transactions: accepted, without effect here.
+# Belong to the new protocol of groups and to transactions: accepted, without effect here.
 LATER = frozenset({
-    "group.id", "group.instance.id", "group.protocol", "group.remote.assignor", "enable.auto.commit",
-    "auto.commit.interval.ms", "session.timeout.ms", "heartbeat.interval.ms", "max.poll.interval.ms",
-    "partition.assignment.strategy", "transactional.id", "transaction.timeout.ms",
+    "group.id", "group.protocol", "group.remote.assignor", "transactional.id", "transaction.timeout.ms",
     "transaction.two.phase.commit.enable",
 })  # fmt: skip
 
@@ -255,6 +276,8 @@ def _check(settings: ClientSettings) -> None:
             "enable.idempotence=true needs acks=all, retries over 0 and at most 5 "
             "max.in.flight.requests.per.connection; change those, or set enable.idempotence=false"
         )
+    if settings.heartbeat_interval_ms >= settings.session_timeout_ms:
+        raise invalid("heartbeat.interval.ms must be less than session.timeout.ms")
     if settings.delivery_timeout_ms < settings.linger_ms + settings.request_timeout_ms:
         raise invalid("delivery.timeout.ms must be at least linger.ms + request.timeout.ms")
     for name, value in (

@@ -22,6 +22,7 @@ OURS = {
     "ssl.keystore.type": "only PEM is read",
     "ssl.truststore.type": "only PEM is read",
     "connections.max.idle.ms": "Java's consumer and producer; its admin has 5 minutes",
+    "partition.assignment.strategy": "by name, where Java has classes",
     "auto.offset.reset": "not in the table that the jar prints as text",
 }
 
@@ -54,6 +55,8 @@ def test_text_and_values_of_the_right_type_are_both_taken() -> None:
         ({"delivery.timeout.ms": "1000"}, "at least linger.ms + request.timeout.ms"),
         ({"ssl.truststore.type": "JKS"}, "kq reads PEM"),
         ({"security.protocol": "SASL_SSL", "sasl.mechanism": "GSSAPI"}, "kq speaks PLAIN, SCRAM-SHA-256"),
+        ({"partition.assignment.strategy": "fair"}, "write some of range, roundrobin, sticky, cooperative-sticky"),
+        ({"session.timeout.ms": 3000}, "heartbeat.interval.ms must be less than session.timeout.ms"),
         ({"security.protocol": "TLS"}, "write one of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL"),
     ],
 )
@@ -91,6 +94,14 @@ def test_a_java_clients_properties_file_is_taken_as_it_is() -> None:
         "sasl.kerberos.kinit.cmd": "/usr/bin/kinit",
         "partitioner.class": "org.example.Mine",
     })  # fmt: skip
+
+
+def test_assignors_go_by_their_names_and_javas_classes() -> None:
+    written = "org.apache.kafka.clients.consumer.CooperativeStickyAssignor, range"
+    assert parse_settings({"partition.assignment.strategy": written}).partition_assignment_strategy == (
+        "cooperative-sticky",
+        "range",
+    )
 
 
 def test_a_level_belongs_to_its_codec() -> None:

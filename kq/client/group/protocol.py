@@ -92,7 +92,9 @@ def decode_subscription(data: bytes | memoryview) -> Subscription:
     return Subscription(tuple(message.topics), user_data, owned, message.generation_id, message.rack_id)
 
 
-def encode_assignment(partitions: Iterable[TopicPartition], user_data: bytes | None = None, version: int = 1) -> bytes:
+def encode_assignment(
+    partitions: Iterable[TopicPartition], user_data: bytes | None = None, version: int = LATEST
+) -> bytes:
     kind = _ASSIGNMENT.built[1]
     message = kind[_ASSIGNMENT.name](
         assigned_partitions=_packed(kind["TopicPartitions"], partitions), user_data=user_data
