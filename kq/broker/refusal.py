@@ -29,14 +29,18 @@ _ITEM_LISTS = {
     "partitions": ("Partition", ("partitions",)),
     "results": ("Result", ("resources",)),
     "coordinators": ("Coordinator", ("coordinator_keys",)),
+    "groups": ("Group", ("groups", "group_ids")),
 }
-_SAME = ("name", "topic_id", "index", "resource_type", "resource_name", "key")
+_SAME = ("name", "topic_id", "index", "resource_type", "resource_name", "key", "group_id")
 _UNKNOWN = {
     "base_offset": -1,
+    "committed_leader_epoch": -1,
+    "committed_offset": -1,
     "error_message": None,
     "high_watermark": -1,
     "last_stable_offset": -1,
     "low_watermark": -1,
+    "metadata": "",
     "next_cursor": None,
     "node_id": -1,
     "port": -1,

@@ -14,13 +14,14 @@ from kq.broker.session import Session
 from kq.broker.topic_plans import plan_topic
 from kq.errors import Err
 from kq.wire.api import Api
+from kq.wire.apis.groups import LIST_GROUPS
 from kq.wire.apis.metadata import DESCRIBE_CLUSTER, DESCRIBE_TOPIC_PARTITIONS, METADATA
 from kq.wire.apis.versions import API_VERSIONS
 from tests.support import brokers
 from tests.support.everything import places, request_of_two
 
 FOR_EVERYBODY = (API_VERSIONS, DESCRIBE_CLUSTER)
-BY_NAME = {"Produce": 12, "Fetch": 12}  # the last version that names topics
+BY_NAME = {"Produce": 12, "Fetch": 12, "OffsetCommit": 9, "OffsetFetch": 9}  # the last version that names topics
 REFUSALS = {Err.TOPIC_AUTHORIZATION_FAILED, Err.CLUSTER_AUTHORIZATION_FAILED, Err.GROUP_AUTHORIZATION_FAILED}
 
 
@@ -37,7 +38,8 @@ def test_who_may_do_nothing_is_refused_everywhere(tmp_path: Path, monkeypatch: p
             await broker.topics.create([plan_topic(broker, name, num_partitions=2) for name in ("a", "b")])
             before = broker.image
             monkeypatch.setattr(Session, "authorize", lambda *_: False)
-            for api in HANDLERS.keys() - FOR_EVERYBODY:
+            assert (await answer(broker, LIST_GROUPS)).groups == []
+            for api in HANDLERS.keys() - {*FOR_EVERYBODY, LIST_GROUPS}:
                 errors = set(places(await answer(broker, api))) - {Err.NONE}
                 assert errors, api.name
                 assert errors <= REFUSALS, api.name

@@ -14,9 +14,11 @@ from kq.record.batch import Record, encode_batch
 from kq.testing import Broker
 from kq.wire.api import Api
 from kq.wire.apis import API
+from kq.wire.apis.groups import FIND_COORDINATOR
 from kq.wire.apis.versions import API_VERSIONS
 from tests.support.wire import Wire
 
+MEMBERSHIP = {"JoinGroup": {"session_timeout_ms": 10_000, "protocol_type": "consumer"}}
 SERVED = sorted(HANDLERS, key=lambda api: api.key)
 
 
@@ -62,6 +64,27 @@ def _request(api: Api, version: int, topic: str, topic_id: bytes) -> Any:
             return make(resources=[make.Resource(resource_type=2, resource_name=topic)])
         case "DescribeLogDirs":
             return make(topics=None)
+        case "DescribeGroups" | "DeleteGroups":
+            return make(groups=["no-such-group"])
+        case "LeaveGroup" if version >= 3:
+            return make(group_id="no-such-group", members=[make.Member(member_id="m")])
+        case "ConsumerGroupHeartbeat":
+            return make(group_id="no-such-group", member_id="m", member_epoch=1)
+        case "ConsumerGroupDescribe":
+            return make(group_ids=["no-such-group"])
+        case "JoinGroup" | "Heartbeat" | "LeaveGroup":
+            return make(group_id="no-such-group", member_id="m", **MEMBERSHIP.get(api.name, {}))
+        case "SyncGroup":
+            return make(group_id="no-such-group", member_id="m", protocol_type="consumer", protocol_name="range")
+        case "OffsetCommit":
+            committed = make.Partition(index=0, committed_offset=3, committed_metadata="")
+            return make(group_id="commits", topics=[make.Topic(name=topic, topic_id=topic_id, partitions=[committed])])
+        case "OffsetFetch":
+            wanted = make.Topic(name=topic, topic_id=topic_id, partitions=[0])
+            groups = [make.Group(group_id="commits", topics=[wanted])]
+            return make(groups=groups) if version >= 8 else make(group_id="commits", topics=[wanted])
+        case "OffsetDelete":
+            return make(group_id="no-such-group")
         case "DescribeProducers":
             return make(topics=[make.Topic(**name, partitions=[0])])
         case _:
@@ -71,6 +94,7 @@ def _request(api: Api, version: int, topic: str, topic_id: bytes) -> Any:
 @pytest.mark.parametrize("api", SERVED, ids=lambda api: api.name)
 def test_every_version_answers(api: Api, broker: Broker, wire: Wire, make_topic: Callable[..., str]) -> None:
     topic = make_topic()
+    wire.call(FIND_COORDINATOR, 3, FIND_COORDINATOR.Request(key="any"))
     metadata = API[3]
     described = wire.call(metadata, 12, metadata.Request(topics=[metadata.Request.Topic(name=topic)]))
     topic_id = described.topics[0].topic_id
@@ -80,6 +104,15 @@ def test_every_version_answers(api: Api, broker: Broker, wire: Wire, make_topic:
 
 
 EXPECTED = {
+    "JoinGroup": {Err.UNKNOWN_MEMBER_ID},
+    "SyncGroup": {Err.UNKNOWN_MEMBER_ID},
+    "Heartbeat": {Err.UNKNOWN_MEMBER_ID},
+    "LeaveGroup": {Err.NONE, Err.UNKNOWN_MEMBER_ID},
+    "DescribeGroups": {Err.NONE, Err.GROUP_ID_NOT_FOUND},
+    "DeleteGroups": {Err.GROUP_ID_NOT_FOUND},
+    "OffsetDelete": {Err.GROUP_ID_NOT_FOUND},
+    "ConsumerGroupHeartbeat": {Err.GROUP_ID_NOT_FOUND},
+    "ConsumerGroupDescribe": {Err.GROUP_ID_NOT_FOUND},
     "DeleteTopics": {Err.NONE, Err.UNKNOWN_TOPIC_OR_PARTITION},
     "CreatePartitions": {Err.INVALID_PARTITIONS},
     "FindCoordinator": {Err.NONE, Err.COORDINATOR_NOT_AVAILABLE},

@@ -15,7 +15,7 @@ from tests.support import topics
 @pytest.fixture(scope="session")
 def kq() -> Iterator[Broker]:
     """One kq broker for the session's client tests; tests that hurt their broker start their own."""
-    with Broker() as broker:
+    with Broker({"group.initial.rebalance.delay.ms": "0"}) as broker:  # as the peers tool starts Apache Kafka
         yield broker
 
 

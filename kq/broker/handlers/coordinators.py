@@ -29,7 +29,8 @@ GROUP, TRANSACTION = 0, 1
 
 
 def find_coordinator(broker: Broker, call: Call) -> Answer:
-    if call.body.key_type == GROUP and not broker.groups.has_topic:
+    keys = [call.body.key] if call.version < MANY_FROM else call.body.coordinator_keys
+    if not broker.groups.has_topic and any(_refused(call, key) is None for key in keys):
         return _make_topic_and_find(broker, call)
     return _find(broker, call)
 
@@ -52,21 +53,23 @@ def _find(broker: Broker, call: Call) -> Any:
 
 def _place(broker: Broker, call: Call, key: str) -> dict[str, Any]:
     """What is answered about one key."""
-    error = _refused(broker, call, key)
+    error = _refused(call, key)
+    if error is None and not broker.groups.has_topic:
+        error = Err.COORDINATOR_NOT_AVAILABLE
     if error is not None:
         return {"node_id": -1, "host": "", "port": -1, "error_code": error, "error_message": error.text}
     host, port = broker.image.brokers[broker.node_id].at(call.session.listener)
     return {"node_id": broker.node_id, "host": host, "port": port, "error_message": ""}
 
 
-def _refused(broker: Broker, call: Call, key: str) -> Err | None:
+def _refused(call: Call, key: str) -> Err | None:
     if call.body.key_type == TRANSACTION:
         return Err.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
     if call.body.key_type != GROUP:
         return Err.INVALID_REQUEST
     if not call.session.authorize(Operation.DESCRIBE, Resource.GROUP, key):
         return Err.GROUP_AUTHORIZATION_FAILED
-    return None if broker.groups.has_topic else Err.COORDINATOR_NOT_AVAILABLE
+    return None
 
 
 HANDLERS = {FIND_COORDINATOR: find_coordinator}
