@@ -14,7 +14,7 @@ _kq() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         if [[ -n $skip ]]; then skip=""; continue; fi
         case "${COMP_WORDS[i]}" in
-        --acks|--advertise|--bootstrap|--broker|--compression|--config|--count|--data-dir|--decode|--delimiter|--export|--format|--from-file|--grep|--header|--key|--key-delimiter|--listen|--offset|--output|--partition|--partitions|--profile|--rate|--replication-factor|--report|--section|--size|--tail|--timeout|--timestamp|--topic|--unset|-C|-D|-G|-H|-K|-X|-b|-c|-f|-k|-n|-o|-p|-r|-s|-t|-z) skip=1 ;;
+        --acks|--advertise|--bootstrap|--broker|--by|--by-duration|--compression|--config|--count|--data-dir|--decode|--delimiter|--export|--format|--from-file|--from-group|--grep|--group|--header|--key|--key-delimiter|--lag|--listen|--offset|--output|--partition|--partitions|--profile|--rate|--replication-factor|--report|--sample|--section|--shift-by|--size|--sort|--state|--tail|--timeout|--timestamp|--to|--to-datetime|--to-offset|--topic|--type|--unset|--watch|-C|-D|-G|-H|-K|-X|-b|-c|-f|-g|-k|-n|-o|-p|-r|-s|-t|-z) skip=1 ;;
         -*) ;;
         *)
             case "${path:+$path }${COMP_WORDS[i]}" in
@@ -34,6 +34,15 @@ _kq() {
             "topic alter"|"topics alter") path="topic alter" ;;
             "topic delete"|"topic rm"|"topics delete"|"topics rm") path="topic delete" ;;
             "topic trim"|"topic delete-records"|"topics trim"|"topics delete-records") path="topic trim" ;;
+            "groups"|"group") path="groups" ;;
+            "groups list"|"groups ls"|"group list"|"group ls") path="groups list" ;;
+            "groups describe"|"groups desc"|"group describe"|"group desc") path="groups describe" ;;
+            "groups peek"|"group peek") path="groups peek" ;;
+            "groups history"|"group history") path="groups history" ;;
+            "groups delete"|"groups rm"|"group delete"|"group rm") path="groups delete" ;;
+            "groups delete-offsets"|"group delete-offsets") path="groups delete-offsets" ;;
+            "reset-offsets") path="reset-offsets" ;;
+            "wait") path="wait" ;;
             "bench") path="bench" ;;
             "bench produce") path="bench produce" ;;
             "bench consume") path="bench consume" ;;
@@ -60,10 +69,10 @@ _kq() {
         -z|--compression) COMPREPLY=($(compgen -W "none gzip snappy lz4 zstd" -- "$cur")); return ;;
         -t|--topic) COMPREPLY=($(compgen -W "$(_kq_topics)" -- "$cur")); return ;;
         -C|--profile) COMPREPLY=($(compgen -W "$(kq profile list --names -q 2>/dev/null)" -- "$cur")); return ;;
-        --acks|--advertise|--bootstrap|--broker|--compression|--config|--count|--data-dir|--decode|--delimiter|--export|--format|--from-file|--grep|--header|--key|--key-delimiter|--listen|--offset|--output|--partition|--partitions|--profile|--rate|--replication-factor|--report|--section|--size|--tail|--timeout|--timestamp|--topic|--unset|-C|-D|-G|-H|-K|-X|-b|-c|-f|-k|-n|-o|-p|-r|-s|-t|-z) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --acks|--advertise|--bootstrap|--broker|--by|--by-duration|--compression|--config|--count|--data-dir|--decode|--delimiter|--export|--format|--from-file|--from-group|--grep|--group|--header|--key|--key-delimiter|--lag|--listen|--offset|--output|--partition|--partitions|--profile|--rate|--replication-factor|--report|--sample|--section|--shift-by|--size|--sort|--state|--tail|--timeout|--timestamp|--to|--to-datetime|--to-offset|--topic|--type|--unset|--watch|-C|-D|-G|-H|-K|-X|-b|-c|-f|-g|-k|-n|-o|-p|-r|-s|-t|-z) COMPREPLY=($(compgen -f -- "$cur")); return ;;
     esac
     case "$path" in
-        "") words="broker demo produce consume topic bench cluster config profile completion" ;;
+        "") words="broker demo produce consume topic groups reset-offsets wait bench cluster config profile completion" ;;
         "broker") words="start stop status logs" ;;
         "broker start") words="--data-dir --listen --advertise -s --config -d --detach --json -q --quiet -v --verbose --no-color --help" ;;
         "broker stop") words="--data-dir --timeout --json -q --quiet -v --verbose --no-color --help" ;;
@@ -80,6 +89,15 @@ _kq() {
         "topic alter") words="-t --topic -p --partitions -c --unset --regex --dry-run -b --bootstrap -C --profile -X --json -q --quiet -v --verbose --no-color --plain --table --no-header --names --utc --help" topics=1 ;;
         "topic delete") words="-t --topic --regex --if-exists --yes --dry-run -b --bootstrap -C --profile -X --json -q --quiet -v --verbose --no-color --plain --table --no-header --names --utc --help" topics=1 ;;
         "topic trim") words="-t --topic -p --partition -o --offset --regex --execute --export --from-file -b --bootstrap -C --profile -X --json -q --quiet -v --verbose --no-color --plain --table --no-header --names --utc --help" topics=1 ;;
+        "groups") words="list describe peek history delete delete-offsets" ;;
+        "groups list") words="-g --group -t --topic --regex --state --type --lag --sort --watch --sample -n --count -b --bootstrap -C --profile -X --json -q --quiet -v --verbose --no-color --plain --table --no-header --names --utc --help" ;;
+        "groups describe") words="-g --group -t --topic --regex --by --lag --sort --watch --sample -n --count -b --bootstrap -C --profile -X --json -q --quiet -v --verbose --no-color --plain --table --no-header --names --utc --help" ;;
+        "groups peek") words="-g --group -t --topic -n --count -b --bootstrap -C --profile -X --json -q --quiet -v --verbose --no-color --plain --table --no-header --names --utc --help" ;;
+        "groups history") words="-g --group --watch -n --count -b --bootstrap -C --profile -X --json -q --quiet -v --verbose --no-color --plain --table --no-header --names --utc --help" ;;
+        "groups delete") words="-g --group --regex --if-exists --yes --dry-run -b --bootstrap -C --profile -X --json -q --quiet -v --verbose --no-color --plain --table --no-header --names --utc --help" ;;
+        "groups delete-offsets") words="-g --group -t --topic --yes --dry-run -b --bootstrap -C --profile -X --json -q --quiet -v --verbose --no-color --plain --table --no-header --names --utc --help" topics=1 ;;
+        "reset-offsets") words="-t --topic --regex --to --to-earliest --to-latest --to-offset --to-current --to-datetime --by-duration --shift-by --from-group --from-file --undo --wait-empty --timeout --execute --export -b --bootstrap -C --profile -X --json -q --quiet -v --verbose --no-color --plain --table --no-header --names --utc --help" ;;
+        "wait") words="-g --group --timeout -b --bootstrap -C --profile -X --json -q --quiet -v --verbose --no-color --help" ;;
         "bench") words="produce consume" ;;
         "bench produce") words="-t --topic -n --count --size --partitions --sync --acks -z --compression -b --bootstrap -C --profile -X --json -q --quiet -v --verbose --no-color --plain --table --no-header --names --utc --help" topics=1 ;;
         "bench consume") words="-t --topic -p --partition -n --count -b --bootstrap -C --profile -X --json -q --quiet -v --verbose --no-color --plain --table --no-header --names --utc --help" topics=1 ;;

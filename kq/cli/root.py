@@ -21,6 +21,8 @@ NOUNS = {
     "consume": Noun("kq.cli.consume.commands", single=True),
     "topic": Noun("kq.cli.topic.commands", ("topics",), alone="list"),
     "groups": Noun("kq.cli.groups.commands", ("group",), alone="list"),
+    "reset-offsets": Noun("kq.cli.reset_offsets.commands", single=True),
+    "wait": Noun("kq.cli.wait.commands", single=True),
     "bench": Noun("kq.cli.bench.commands"),
     "cluster": Noun("kq.cli.cluster.commands", ("clusters",), alone="info"),
     "config": Noun("kq.cli.config.commands", ("configs",), alone="list"),

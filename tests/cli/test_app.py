@@ -36,7 +36,7 @@ def test_help_is_short_and_starts_somebody() -> None:
         assert max(map(len, ran.lines)) <= 80
         assert ran.lines[-1].strip().startswith("kq ")
         assert ran.err == ""
-    listed = set(re.findall(r"^ *(?:[A-Z]\w+)? +(\w+)  +", run().out, re.MULTILINE))
+    listed = set(re.findall(r"^ *(?:[A-Z]\w+)? +([\w-]+)  +", run().out, re.MULTILINE))
     assert listed == {node.path[1] for node in TREE.commands}
 
 
