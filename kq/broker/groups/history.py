@@ -26,6 +26,11 @@ class History:
         while len(self._events) > MOST_GROUPS:
             self._events.popitem(last=False)
 
+    @property
+    def groups(self) -> Sequence[str]:
+        """Those of which something is known, the one that moved last at the end. A copy: other threads read it."""
+        return list(self._events)
+
     def of(self, group_id: str) -> Sequence[Event]:
         """Oldest first."""
         return tuple(self._events.get(group_id, ()))

@@ -28,6 +28,7 @@ from kq.broker.partition import Partition
 from kq.errors import Err, KafkaError
 from kq.machines.group.coordinator import GroupCoordinator
 from kq.machines.group.decision import Decision
+from kq.machines.image import ClusterImage
 from kq.record.batch import parse_header
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Runtime:
         self.state = State.LOADING
         self._broker = broker
         self._settled = settled
+        self._image: ClusterImage | None = None  # what the coordinator has seen
         self._written_offset = 0  # below it are all facts that were decided here
         self._waiting: set[asyncio.Task[Any]] = set()
 
