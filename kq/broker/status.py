@@ -116,7 +116,7 @@ def _text(start_response: StartResponse, line: str, text: str) -> Iterable[bytes
 
 def status(broker: Broker) -> dict[str, Any]:
     """What `/v1/status` answers. Times are ms, sizes bytes; offsets are exact."""
-    metrics, cleaning = broker.metrics, broker.cleaning
+    metrics, cleaning, history = broker.metrics, broker.cleaning, broker.groups.history
     return {
         "_version": STATUS_VERSION,
         "version": __version__,
@@ -157,6 +157,7 @@ def status(broker: Broker) -> dict[str, Any]:
             if stats.count
         },
         "topics": [_topic(broker, topic) for topic in broker.image.topics.values()],
+        "groups": [{"group": name, "history": history.shown(name)} for name in history.groups],
     }
 
 

@@ -41,9 +41,14 @@ def print_frame(
         call.print(table_text([*columns, AT], [Row([*row.cells, look.now_ms]) for row in rows], form))
     else:
         frame = text or table_text(columns, rows, call.form)
-        if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+        if redraws(call):
             frame = HOME_AND_CLEAR + frame
         elif look.number:
             frame = "\n" + frame
         call.print(frame)
     sys.stdout.flush()
+
+
+def redraws(call: Call) -> bool:
+    """Whether a look may take the place of the one before it."""
+    return sys.stdout.isatty() and not call.form.plain and os.environ.get("TERM") != "dumb"

@@ -42,8 +42,10 @@ def required_groups(names: Sequence[str], command: str) -> list[str]:
 
 def one_group(words: Sequence[str], command: str) -> str:
     """For commands that are about a single group."""
-    [name] = required_groups(words, command)
-    return require_utf8(name, "group")
+    names = required_groups(words, command)
+    if len(names) > 1:
+        raise Usage(f"{command} is about one group: {' or '.join(names)}?")
+    return require_utf8(names[0], "group")
 
 
 def matching(wanted: Sequence[WantedGroup], known: Iterable[str], where: str) -> list[str]:

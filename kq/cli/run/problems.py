@@ -20,7 +20,7 @@ from kq.errors import Err, KafkaError
 if TYPE_CHECKING:
     from kq.cli.run.call import Call
 
-MISSING = {Err.UNKNOWN_TOPIC_OR_PARTITION, Err.UNKNOWN_TOPIC_ID, Err.RESOURCE_NOT_FOUND}
+MISSING = {Err.UNKNOWN_TOPIC_OR_PARTITION, Err.UNKNOWN_TOPIC_ID, Err.RESOURCE_NOT_FOUND, Err.GROUP_ID_NOT_FOUND}
 
 
 def error_json(error: KafkaError | None) -> dict[str, str] | None:
