@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kq.cli.tree import flags
 from kq.cli.tree.command import PLAIN_TYPER, TableCommand
+
+if TYPE_CHECKING:
+    from kq.cli.run.call import Call
 
 app = typer.Typer(**PLAIN_TYPER)
 
@@ -20,7 +23,8 @@ app = typer.Typer(**PLAIN_TYPER)
 )
 def reset_offsets(
     ctx: typer.Context,
-    group: Annotated[str, flags.argument("GROUP", "the consumer group; it may have no members meanwhile")],
+    names: Annotated[list[str] | None, flags.argument("GROUP", "the group; it may have no members meanwhile")] = None,
+    group: flags.Group = None,
     topic: flags.Topic = None,
     regex: flags.Regex = False,
     to: Annotated[
@@ -68,8 +72,10 @@ def reset_offsets(
 
     Without -t: all partitions of every topic that the group has committed in. An active group is refused, as on Apache
     Kafka. Each executed reset is kept in ~/.local/state/kq/resets (XDG_STATE_HOME) before it is sent."""
+    from kq.cli.groups.selection import one_group
     from kq.cli.reset_offsets import resetting
 
+    call: Call = ctx.obj
     ways = {
         "--to": to,
         "--to-earliest": to_earliest,
@@ -84,9 +90,9 @@ def reset_offsets(
         "--undo": undo,
     }
     resetting.run(
-        ctx.obj,
+        call,
         resetting.Order(
-            group=group,
+            group=one_group([*(names or ()), *([] if group is None else [group])], call.command),
             topics=topic or [],
             regex=regex,
             ways={flag: value for flag, value in ways.items() if value is not None and value is not False},

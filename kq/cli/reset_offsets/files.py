@@ -85,7 +85,7 @@ def read(path: str, group: str) -> dict[TopicPartition, Planned]:
 def _from_json(path: str, group: str) -> dict[TopicPartition, Planned]:
     plan: dict[TopicPartition, Planned] = {}
     for item in read_plan(path, COMMAND):
-        if item.keys() != FIELDS.keys() or any(type(item[name]) not in types for name, types in FIELDS.items()):
+        if not _is_step(item):
             raise Usage(f"{path}: not a plan of kq {COMMAND}")
         if item["group"] != group:
             raise Usage(f"{path}: a plan for group {item['group']}, not for {group}")
@@ -93,6 +93,15 @@ def _from_json(path: str, group: str) -> dict[TopicPartition, Planned]:
         after = None if new is None else GroupOffset(new, item["new_leader_epoch"], item["new_metadata"])
         plan[item["topic"], item["partition"]] = Planned(after, True, item["committed_offset"])
     return plan
+
+
+def _is_step(item: dict[str, Any]) -> bool:
+    return (
+        item.keys() == FIELDS.keys()
+        and all(type(item[name]) in types for name, types in FIELDS.items())
+        and item["partition"] >= 0
+        and (item["new_offset"] is None or item["new_offset"] >= 0)
+    )
 
 
 def _from_csv(path: str, text: str, group: str) -> dict[TopicPartition, Planned]:

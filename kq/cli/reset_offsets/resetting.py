@@ -13,7 +13,7 @@ from kq.cli.reset_offsets import files, printing
 from kq.cli.reset_offsets.planning import Plan, plan_steps, steps_of_file
 from kq.cli.reset_offsets.rest import group_at_rest
 from kq.cli.reset_offsets.targets import Kind, Target, parse_target
-from kq.cli.run.failures import Usage, require_utf8
+from kq.cli.run.failures import Usage
 
 if TYPE_CHECKING:
     from kq.cli.run.call import Call
@@ -35,7 +35,6 @@ class Order:
 
 
 def run(call: Call, order: Order) -> None:
-    require_utf8(order.group, "group")
     target = parse_target(order.ways, now_ms=round(time.time() * 1000), utc=call.form.utc)
     choice = choose(order.topics, regex=order.regex)
     if order.timeout_s is not None and not order.wait_empty:
