@@ -26,15 +26,14 @@ Rules
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
 from kq.client.admin.group_types import GroupOffset
-from kq.client.admin.types import EARLIEST, LATEST, TopicPartition
+from kq.client.admin.types import TopicPartition
 from kq.client.cluster import Cluster
 from kq.client.consumer import Consumer
 from kq.client.errands import Errands
@@ -42,21 +41,18 @@ from kq.client.fetched import Fetched
 from kq.client.group.calls import Calls
 from kq.client.group.committer import Committer
 from kq.client.group.driver import Driver
+from kq.client.group.holding import Callback, Callbacks, Holding
 from kq.client.group.membership import Membership, Phase
-from kq.client.group.protocol import NO_GENERATION
 from kq.client.group.topics import Topics
 from kq.client.reading import Watermarks
 from kq.client.settings import ClientSettings
 from kq.errors import Err, KafkaError
 
-__all__ = ["Callback", "GroupConsumer"]
+__all__ = ["GroupConsumer"]
 
 log = logging.getLogger("kq.client")
 
-Callback = Callable[[list[TopicPartition]], Awaitable[None] | None]
-
-LAST_COMMIT_MS = 5_000  # how long a commit may hold up giving partitions up, or closing
-RESETS = {"earliest": EARLIEST, "latest": LATEST}
+LEAVE_MS = 5_000  # how long a coordinator that does not answer may hold up closing
 
 
 class GroupConsumer:
@@ -77,11 +73,7 @@ class GroupConsumer:
     ) -> None:
         self._settings = settings = settings or cluster.settings
         self.group_id = group_id
-        self._stops = dict(stops) if stops is not None else None
-        self._on_assigned, self._on_revoked = on_assigned, on_revoked
-        self._on_lost = on_lost or on_revoked  # as Java's listener does by default
-        self._owned: set[TopicPartition] = set()
-        self._generation_taken = NO_GENERATION  # the last one whose assignment was taken up
+        self._has_stops = stops is not None
         self._news = asyncio.Event()
         self._consumer = Consumer(cluster, settings, news=self._news)
         self._membership = Membership(
@@ -90,10 +82,20 @@ class GroupConsumer:
             instance_id=settings.group_instance_id,
         )
         self._calls = Calls(cluster, group_id, self._membership)
-        self._topics = Topics(cluster, topics)
+        topics_wanted = Topics(cluster, topics)
         self._committer = Committer(cluster, self._calls, self._membership, self._consumer.position)
-        self._driver = Driver(
-            cluster, settings, self._membership, self._calls, self._topics, lambda: self._owned, self._news.set
+        owned: set[TopicPartition] = set()
+        self._driver = Driver(cluster, settings, self._membership, self._calls, topics_wanted, owned, self._news.set)
+        self._holding = Holding(
+            settings,
+            owned,
+            self._consumer,
+            self._membership,
+            self._driver,
+            self._committer,
+            topics_wanted,
+            Callbacks(on_assigned, on_revoked, on_lost or on_revoked),
+            stops,
         )
         self._errands = Errands(finished=self._news.set, crashed=self._crashed)
         self._closed = False
@@ -121,7 +123,7 @@ class GroupConsumer:
             raise KafkaError(Err.INVALID_REQUEST, "this consumer is closed")
         loop = asyncio.get_running_loop()
         deadline_s = None if timeout_ms is None else loop.time() + timeout_ms / 1000
-        self._committer.processed(self._owned)
+        self._committer.processed(self._holding.owned)
         self._membership.polled(self._driver.now_ms())
         self._driver.fetching = True
         try:
@@ -129,7 +131,7 @@ class GroupConsumer:
                 self._news.clear()
                 if self._membership.fatal is not None:
                     raise self._membership.fatal
-                await self._rebalance()
+                await self._holding.settle()
                 fetched = self._consumer.take()
                 if fetched or self.finished or not await self._something_new(deadline_s):
                     self._committer.returned(fetched)
@@ -149,9 +151,7 @@ class GroupConsumer:
     @property
     def finished(self) -> bool:
         """With `stops`: the group is at rest, and every partition that this member has is read up to its stop."""
-        if self._stops is None or self._membership.phase is not Phase.STABLE or self._membership.reason is not None:
-            return False
-        return self._taken_up and self._consumer.finished
+        return self._has_stops and self._holding.at_rest and self._consumer.finished
 
     # -- committing -------------------------------------------------------------------------------------------------
 
@@ -176,7 +176,7 @@ class GroupConsumer:
 
     def _chosen(self, offsets: Mapping[TopicPartition, int | GroupOffset] | None) -> dict[TopicPartition, GroupOffset]:
         if offsets is None:
-            return self._committer.places(self._owned)
+            return self._committer.places(self._holding.owned)
         return {partition: at if isinstance(at, GroupOffset) else GroupOffset(at) for partition, at in offsets.items()}
 
     async def _commit_from_time_to_time(self) -> None:
@@ -189,7 +189,7 @@ class GroupConsumer:
 
     @property
     def assignment(self) -> list[TopicPartition]:
-        return sorted(self._owned)
+        return sorted(self._holding.owned)
 
     @property
     def member_id(self) -> str:
@@ -226,81 +226,6 @@ class GroupConsumer:
         """Where these (or the assigned) partitions end now, for this isolation level."""
         return await self._consumer.end_offsets(partitions)
 
-    # -- partitions come and go -------------------------------------------------------------------------------------
-
-    @property
-    def _taken_up(self) -> bool:
-        """What the group has given is what we have."""
-        return self._generation_taken == self._membership.generation
-
-    async def _rebalance(self) -> None:
-        """Whatever of it needs the user."""
-        me = self._membership
-        while True:
-            if self._driver.fresh is not None:
-                await self._take_up()
-            elif me.wants_preparation and me.fatal is None:
-                await self._prepare()
-                self._driver.wake()
-            else:
-                return
-
-    async def _prepare(self) -> None:
-        """Gives up what has to be given up before joining: all of it, unless the assignors are cooperative."""
-        if self._settings.enable_auto_commit and not self._membership.lost:
-            await self._committer.commit_due(None, LAST_COMMIT_MS)
-        if self._membership.lost or self._membership.fatal is not None:
-            await self._give_up(self._owned, self._on_lost)
-        else:
-            matched = set(self._topics.matched)
-            unwanted = {partition for partition in self._owned if partition[0] not in matched}
-            await self._give_up(unwanted if self._driver.cooperative else self._owned, self._on_revoked)
-        self._membership.prepared()
-
-    async def _take_up(self) -> None:
-        fresh, self._driver.fresh = self._driver.fresh, None
-        assert fresh is not None
-        if fresh.generation != self._membership.generation:
-            return
-        unasked = sorted({topic for topic, _ in fresh.partitions} - set(self._topics.matched))
-        if unasked:
-            self._membership.rejoin(f"got partitions of {', '.join(unasked)}, which this member does not want")
-            return
-        gone = self._owned - set(fresh.partitions)
-        if gone:
-            if self._settings.enable_auto_commit:
-                await self._committer.commit_due(gone, LAST_COMMIT_MS)
-            await self._give_up(gone, self._on_revoked)
-            self._membership.rejoin("gave up partitions that others wait for")
-        new = [partition for partition in fresh.partitions if partition not in self._owned]
-        self._begin({partition: fresh.committed[partition] for partition in new})
-        self._generation_taken = fresh.generation
-        if self._on_assigned is not None:
-            await _call(self._on_assigned, sorted(new))
-
-    def _begin(self, committed: Mapping[TopicPartition, GroupOffset]) -> None:
-        reset = self._settings.auto_offset_reset
-        places = {p: at.offset if at.offset >= 0 else RESETS.get(reset, EARLIEST) for p, at in committed.items()}
-        epochs = {p: at.leader_epoch for p, at in committed.items()}
-        self._consumer.add(places, self._stops, epochs=epochs)
-        self._owned |= set(committed)
-        self._committer.begun(committed)
-        for partition, at in committed.items():
-            if at.error is not None:
-                self._consumer.refuse(partition, at.error)
-            elif at.offset < 0 and reset not in RESETS:
-                where = f"{partition[0]}:{partition[1]}"
-                sentence = f"group {self.group_id!r} has committed nothing for {where}, and auto.offset.reset={reset}"
-                self._consumer.refuse(partition, KafkaError(Err.OFFSET_OUT_OF_RANGE, sentence))
-
-    async def _give_up(self, partitions: Iterable[TopicPartition], callback: Callback | None) -> None:
-        gone = sorted(partitions)
-        if gone and callback is not None:
-            await _call(callback, gone)
-        self._owned -= set(gone)
-        self._consumer.remove(gone)
-        self._committer.dropped(gone)
-
     # -- the end ----------------------------------------------------------------------------------------------------
 
     async def close(self, *, leave: bool | None = None) -> None:
@@ -318,12 +243,9 @@ class GroupConsumer:
         try:
             await self._driver.close()
             await self._errands.close()
-            if me.fatal is None and not me.lost:
-                if all_processed:
-                    self._committer.processed(self._owned)
-                if self._settings.enable_auto_commit:
-                    await self._committer.commit_due(None, LAST_COMMIT_MS)
-            await self._give_up(self._owned, self._on_lost if me.lost or me.fatal is not None else self._on_revoked)
+            if all_processed:
+                self._committer.processed(self._holding.owned)
+            await self._holding.end()
             if leave if leave is not None else me.instance_id is None:
                 await self._leave()
         finally:
@@ -335,7 +257,7 @@ class GroupConsumer:
         if not self._membership.member_id:
             return
         try:
-            async with asyncio.timeout(LAST_COMMIT_MS / 1000):
+            async with asyncio.timeout(LEAVE_MS / 1000):
                 await self._calls.leave("the consumer is being closed")
         except (KafkaError, TimeoutError) as error:
             log.info("the group could not be told that its member leaves: %s", error)
@@ -343,12 +265,6 @@ class GroupConsumer:
     def _crashed(self, error: KafkaError) -> None:
         self._membership.fatal = error
         self._news.set()
-
-
-async def _call(callback: Callback, partitions: list[TopicPartition]) -> None:
-    done = callback(partitions)
-    if inspect.isawaitable(done):
-        await done
 
 
 def _told(task: asyncio.Task[None]) -> None:

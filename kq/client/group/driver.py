@@ -46,7 +46,7 @@ class Fresh(NamedTuple):
 
 
 class Driver:
-    """`news` is called when the user's next fetch has something to do; `owned` says what he has."""
+    """`news` is called when the user's next fetch has something to do; `owned` is what he has."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Driver:
         membership: Membership,
         calls: Calls,
         topics: Topics,
-        owned: Callable[[], Collection[TopicPartition]],
+        owned: Collection[TopicPartition],
         news: Callable[[], None],
     ) -> None:
         self._cluster = cluster
@@ -158,7 +158,7 @@ class Driver:
         settings, me = self._settings, self._membership
         await self._topics.look()
         topics = self._topics.joining()
-        owned = tuple(sorted(self._owned()))
+        owned = tuple(sorted(self._owned))
         protocols = []
         for assignor in self._assignors:
             user_data = assignor.user_data(*self._last)
@@ -208,7 +208,7 @@ class Driver:
 
     async def _look_up(self, generation: int, partitions: tuple[TopicPartition, ...]) -> None:
         """Where to begin with the partitions that are new; tried until it is known, or the generation is over."""
-        owned = set(self._owned())
+        owned = set(self._owned)
         new = [partition for partition in partitions if partition not in owned]
         failures = 0
         while self._holds(generation):
