@@ -49,13 +49,13 @@ NO_TARGET: Partitions = MappingProxyType({})
 
 
 class ConsumerState(ConsumerOffsets, ABC):
-    """`epoch` 0 is a group that is not in the log yet. `targets` and `owners` are by topic id and partition."""
+    """`targets` and `owners` are by topic id and partition."""
 
     def __init__(self, group_id: str, shard: Shard) -> None:
         self.group_id = group_id
         self.shard = shard
         # What is remembered
-        self.epoch = 0
+        self.epoch = 1  # as Kafka 4.3 begins; who subscribes to something makes it 2
         self.metadata_hash = 0
         self.target_epoch = 0
         self.target_at_ms = 0  # 0: never computed

@@ -146,9 +146,9 @@ class Change:
         else:
             updated = member
         pattern_changed, rise = self._match(member, about)
-        if rise or names_changed or self.epoch == 0 or group.topics_checked is not group.shard.image.topics:
+        if rise or names_changed or group.topics_checked is not group.shard.image.topics:
             hashed = group.hash_of_topics(self.subscribed())
-            if rise or names_changed or self.epoch == 0 or hashed != group.metadata_hash:
+            if rise or names_changed or hashed != group.metadata_hash:
                 self._rise(hashed)
                 self._tell(updated, is_new, names_changed or pattern_changed)
             else:

@@ -38,6 +38,7 @@ class Client:
         self.member_id = name
         self.epoch = 0
         self.is_classic = False
+        self.is_unsure = False  # it had no answer to its last heartbeat, and says everything in its next
         self.owned: set[Pair] = set()
         self.told: set[Pair] = set()
         self.topics = ["A"]
@@ -91,6 +92,7 @@ class ConsumerGroups(RuleBasedStateMachine):
                 raise
             client.forget()
             return
+        client.is_unsure = not hears
         if hears:
             client.epoch = result.member_epoch  # type: ignore[attr-defined]
             if result.assignment is not None:  # type: ignore[attr-defined]
@@ -120,7 +122,12 @@ class ConsumerGroups(RuleBasedStateMachine):
         client.owned &= client.told  # gives up first
         if takes:
             client.owned |= client.told
-        self.beat(client, hears=hears, member_epoch=client.epoch, topics=self.ids(client.owned) if says else None)
+        self.beat_on(client, hears=hears, says=says)
+
+    def beat_on(self, client: Client, *, hears: bool = True, says: bool = True) -> None:
+        all_ = {"rebalance_timeout_ms": 20_000, "subscribed_topic_names": client.topics} if client.is_unsure else {}
+        owned = self.ids(client.owned) if says or client.is_unsure else None
+        self.beat(client, hears=hears, member_epoch=client.epoch, topics=owned, **all_)
 
     @rule(name=st.sampled_from(NAMES), topics=st.sets(st.sampled_from(TOPICS)))
     def subscribes_anew(self, name: str, topics: set[str]) -> None:
@@ -233,7 +240,7 @@ class ConsumerGroups(RuleBasedStateMachine):
                     )
                 else:
                     client.owned = set(client.told)
-                    self.beat(client, member_epoch=client.epoch, topics=self.ids(client.owned))
+                    self.beat_on(client)
         assert isinstance(self.group, ConsumerGroup)
         if self.group.members:
             assert self.group.state == "Stable"
