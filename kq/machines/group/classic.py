@@ -14,6 +14,8 @@ Rules
 7. A static member that comes back takes the place of its former self. In a stable group whose protocol stays the
    same nobody else notices; its former member id is fenced.
 8. Cooperative and eager members are not told apart: they can be in one group for as long as they share a protocol.
+9. Two things are not as in Kafka: who asks again while its first question waits has the first answered, too (27), and
+   a stable group does not rebalance because a member id that was handed out and never used is given back.
 """
 
 from __future__ import annotations
