@@ -49,7 +49,13 @@ OPERATIONS_OF: dict[Resource, tuple[Operation, ...]] = {
         Operation.ALTER_CONFIGS,
         Operation.IDEMPOTENT_WRITE,
     ),
-    Resource.GROUP: (Operation.READ, Operation.DELETE, Operation.DESCRIBE),
+    Resource.GROUP: (
+        Operation.READ,
+        Operation.DELETE,
+        Operation.DESCRIBE,
+        Operation.DESCRIBE_CONFIGS,
+        Operation.ALTER_CONFIGS,
+    ),
 }
 NOT_ASKED = -(2**31)
 CLUSTER = "kafka-cluster"  # the name of the one resource of that type

@@ -21,7 +21,10 @@ from kq.wire.apis.groups import (
 from tests.support.wire import Wire
 
 NOT_YET = (Err.COORDINATOR_NOT_AVAILABLE, Err.COORDINATOR_LOAD_IN_PROGRESS, Err.NOT_COORDINATOR)
-RANGE = (("range", b"\0\1meta"),)
+SUBSCRIBED = b"\0\0" + b"\0\0\0\1" + b"\0\1t" + b"\xff\xff\xff\xff"
+"""A subscription to one topic, `t`, as the embedded consumer protocol has it. Apache Kafka 4.3.1 gives no answer at all
+to a consumer whose subscription cannot be read."""
+RANGE = (("range", SUBSCRIBED),)
 DECLINED = -1
 
 

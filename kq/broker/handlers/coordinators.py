@@ -59,7 +59,12 @@ def _place(broker: Broker, call: Call, key: str) -> dict[str, Any]:
     if error is not None:
         return {"node_id": -1, "host": "", "port": -1, "error_code": error, "error_message": error.text}
     host, port = broker.image.brokers[broker.node_id].at(call.session.listener)
-    return {"node_id": broker.node_id, "host": host, "port": port, "error_message": ""}
+    return {
+        "node_id": broker.node_id,
+        "host": host,
+        "port": port,
+        "error_message": "" if call.version >= MANY_FROM else "NONE",
+    }
 
 
 def _refused(call: Call, key: str) -> Err | None:

@@ -103,7 +103,7 @@ class ClassicOffsets:
                     member.client_id,
                     member.client_host,
                     member.metadata(self.protocol) if stable else b"",
-                    member.assignment if stable else b"",
+                    member.assignment,
                 )
                 for member in self.roster
             ],

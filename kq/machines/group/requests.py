@@ -181,7 +181,7 @@ class ListedGroup(NamedTuple):
 
 
 class DescribedMember(NamedTuple):
-    """Metadata and assignment are shown of a stable group only."""
+    """Metadata are shown of a stable group only."""
 
     member_id: str
     group_instance_id: str | None
