@@ -71,6 +71,7 @@ class GroupConsumer:
         on_revoked: Callback | None = None,
         on_lost: Callback | None = None,
     ) -> None:
+        topics_wanted = Topics(cluster, topics)  # refuses what is none before anything is begun
         self._settings = settings = settings or cluster.settings
         self.group_id = group_id
         self._has_stops = stops is not None
@@ -82,7 +83,6 @@ class GroupConsumer:
             instance_id=settings.group_instance_id,
         )
         self._calls = Calls(cluster, group_id, self._membership)
-        topics_wanted = Topics(cluster, topics)
         self._committer = Committer(cluster, self._calls, self._membership, self._consumer.position)
         owned: set[TopicPartition] = set()
         self._driver = Driver(cluster, settings, self._membership, self._calls, topics_wanted, owned, self._news.set)
