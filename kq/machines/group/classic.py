@@ -124,12 +124,13 @@ class ClassicGroup(ClassicOffsets):
         if self.state is State.PREPARING:
             self.go_on(now_ms, decision)
             return
-        self.is_initial = self.state is State.EMPTY
+        self.is_initial, had_assignments = self.state is State.EMPTY, self.state is State.STABLE
         self._became(Cause.REBALANCE, now_ms)
         self._reason, self._began_ms, self._news = reason, now_ms, None
         self._to_sync.clear()
         self._sync_alarm.stop()
         for member in self.roster:
+            member.assignment = member.assignment if had_assignments else b""
             ticket = member.take_sync()
             if ticket is not None:
                 decision.reply(ticket, SyncResult(Err.REBALANCE_IN_PROGRESS))

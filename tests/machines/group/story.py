@@ -203,7 +203,7 @@ class Story:
         self.said.append(f"{group.group_state}{generation}{', ' + said if said else ''}")
         for member in group.members:
             instance = f" ({member.group_instance_id})" if member.group_instance_id else ""
-            has = f" has {partitions(member.member_assignment)}" if group.group_state == "Stable" else ""
+            has = f" has {partitions(member.member_assignment)}"
             self.said.append(f"{self.name(member.member_id)}{instance}{has}")
 
     def do_list(self, opt: dict[str, str]) -> None:
