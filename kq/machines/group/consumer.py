@@ -63,7 +63,7 @@ class DescribedConsumer(NamedTuple):
     client_id: str
     client_host: str
     subscribed_topic_names: Sequence[str]
-    subscribed_topic_regex: str | None
+    subscribed_topic_regex: str
     assignment: Sequence[DescribedTopic]
     target_assignment: Sequence[DescribedTopic]
     member_type: int
@@ -153,7 +153,7 @@ class ConsumerGroup(ConsumerState):
                 member.about.client_id,
                 member.about.client_host,
                 member.about.subscribed_topic_names,
-                member.about.subscribed_topic_regex,
+                member.about.subscribed_topic_regex or "",
                 self._topics(member.standing.assigned),
                 self._topics(self.targets.get(member.member_id, NO_TARGET)),
                 0 if member.is_classic else 1,
