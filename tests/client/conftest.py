@@ -15,8 +15,8 @@ from tests.support.peers import Kafka
 
 @pytest.fixture(scope="session")
 def kq() -> Iterator[Broker]:
-    """One kq broker for the tests that do not hurt it."""
-    with Broker() as broker:
+    """One kq broker for the tests that do not hurt it. Its groups do not wait for members, nor do the peer's."""
+    with Broker({"group.initial.rebalance.delay.ms": "0"}) as broker:
         yield broker
 
 
