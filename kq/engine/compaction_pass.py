@@ -21,7 +21,7 @@ from kq.engine.compaction_filter import BatchFilter, LastBatch
 from kq.engine.compaction_map import LatestOffsets
 from kq.engine.compaction_transactions import Transactions
 from kq.engine.disk import Disk, File, create_anew
-from kq.engine.entries import Entries
+from kq.engine.entries import NO_TIMESTAMP, Entries
 from kq.engine.index import OffsetIndex, TimeIndex
 from kq.engine.producers import ProducerStates
 from kq.engine.replay import end_in
@@ -234,7 +234,9 @@ class _Writer:
         position = self._written + len(self._buffer)
         if position + len(batch) > MOST_BYTES:
             raise DamagedBatch(position, f"recompressed, segment {self._base} becomes too large, with a batch")
-        self._entries.add(position, header.last_offset, header.max_timestamp)
+        # The time of a batch without records leads nowhere (and kafka-dump-log would call the entry a mismatch).
+        timestamp = header.max_timestamp if header.record_count else NO_TIMESTAMP
+        self._entries.add(position, header.last_offset, timestamp)
         self._end_offset = header.next_offset
         self._buffer += batch
         if len(self._buffer) >= CHUNK:

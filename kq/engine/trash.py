@@ -25,10 +25,16 @@ class Trash:
         self._files: list[tuple[int, File]] = []  # when it is due, in ms
 
     def throw(self, files: Iterable[File], due_ms: int) -> None:
-        """On a disk so full that even a longer name finds no room the file goes at once."""
+        """On a disk so full that even a longer name finds no room the file goes at once. So does one that has the name
+        already: compaction replaces a segment again and again, and whoever reads the older one must not meet the newer
+        under its name."""
         for file in files:
+            name = file.path + names.DELETED
+            for one in [one for one in self._files if one[1].path == name]:
+                one[1].unlink()
+                self._files.remove(one)
             try:
-                file.rename(file.path + names.DELETED)
+                file.rename(name)
             except OSError as error:
                 _LOG.warning("%s is unlinked without delay: %s", file.path, error.strerror)
                 file.unlink()
