@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, cast
 
 from kq.machines.group import facts
 from kq.machines.group.facts import Fact
-from kq.record import compression
+from kq.record import compression, varint
+from kq.record.batch import BatchHeader, assemble
 from kq.record.packing import pack_columns, pack_keyed
 from kq.wire.message import Message
 from kq.wire.stored import consumer_offsets as stored
@@ -28,7 +29,9 @@ def encode_batches(
 ) -> list[bytearray]:
     """The facts in their order, in as few batches of at most `max_bytes` as they need (before compression); a fact that
     is larger has one for itself."""
-    records = [encode(fact) for fact in facts]
+    records = list(map(encode, facts))
+    if len(records) == 1:
+        return [_pack(records, now_ms, codec)]
     batches, start, size = [], 0, 0
     for index, (key, value) in enumerate(records):
         grown = size + len(key) + len(value or b"") + _ENCODED_PER_RECORD
@@ -41,10 +44,21 @@ def encode_batches(
 
 
 def _pack(records: Sequence[tuple[bytes, bytes | None]], now_ms: int, codec: int) -> bytearray:
+    if len(records) == 1 and codec == compression.NONE:
+        return _packed_alone(*records[0], now_ms)
     keys, values = zip(*records, strict=True)
     if None in values:
         return pack_columns(keys, values, None, [now_ms] * len(keys), codec=codec)
     return pack_keyed(keys, values, now_ms, codec=codec)
+
+
+def _packed_alone(key: bytes, value: bytes | None, now_ms: int) -> bytearray:
+    """A batch of one record, as most are."""
+    number = varint.WRITTEN
+    size = -1 if value is None else len(value)
+    body = b"\0\0\0%b%b%b%b\0" % (number[len(key)], key, number[size], value or b"")
+    header = BatchHeader(last_offset_delta=0, base_timestamp=now_ms, max_timestamp=now_ms, record_count=1)
+    return assemble(header, (number[len(body)], body))
 
 
 def encode(fact: Fact) -> tuple[bytes, bytes | None]:

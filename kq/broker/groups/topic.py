@@ -6,6 +6,7 @@ then: it decides where every group is. Compacted, so that the last commit of eac
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from kq.broker.topic_plans import plan_topic
@@ -26,6 +27,7 @@ def java_hash(text: str) -> int:
     return value - (1 << 32) if value >= 1 << 31 else value
 
 
+@lru_cache(maxsize=1 << 14)
 def shard_of(group_id: str, shards: int) -> int:
     """The partition that a group's records are in (`Utils.abs`, where the smallest integer counts as 0)."""
     value = abs(java_hash(group_id))
