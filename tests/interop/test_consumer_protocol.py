@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, KafkaException
 
+from kq.testing import Broker
+from tests.support import topics
 from tests.support.patience import until
 from tests.support.peers import run
 from tests.support.rdkafka import client, produce
@@ -183,3 +185,22 @@ def test_what_kafkas_tool_says_of_it(
         ("1", "150", "150", "0"),
     ]
     until(lambda: f"{topic}:0,1" in described("--members", "--verbose"), "its assignment is told")
+
+
+def test_the_broker_is_killed(name: str) -> None:
+    """It comes back with the group as it was: nobody moves, and they read on."""
+    with Broker({"group.initial.rebalance.delay.ms": "0"}) as broker:
+        topics.create(broker.bootstrap, name, 4, {})
+        members = [Member(broker.bootstrap, f"g-{name}", "consumer", group_instance_id=i) for i in ("i1", "i2")]
+        for member in members:
+            member.consumer.subscribe([name])
+        polled(members, share_all(members, 4), "both have their share")
+        shares = [member.has() for member in members]
+        broker.kill()
+        broker.start()
+        wanted = fill(broker.bootstrap, name, 4)
+        polled(members, lambda: {record for m in members for record in m.read} >= wanted, "they read on")
+        assert [member.has() for member in members] == shares
+        for member, share in zip(members, shares, strict=True):
+            assert {partition for partition, _ in member.read} == share
+            member.consumer.close()

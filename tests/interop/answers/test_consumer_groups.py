@@ -306,3 +306,17 @@ def test_a_topic_that_grows(group: Group, make_topic: MakeTopic, wire: Wire) -> 
     until(grows, "the member gets more")
     assert told[-1] == ("NONE", 3, {topic: [0, 1, 2]})
     group.beat("m1", -1)
+
+
+def test_a_pattern_matches_internal_topics_too(group: Group) -> None:
+    joined = group.join("m1", subscribed_topic_names=None, subscribed_topic_regex="__consumer_offset.")
+    assert joined.error_code == 0
+    internal = group.topic_id("__consumer_offsets")
+
+    def is_assigned() -> bool:
+        member = group.describe().members[0]
+        group.beat("m1", member.member_epoch)
+        return [bytes(topic.topic_id) for topic in member.target_assignment.topics] == [internal]
+
+    until(is_assigned, "the internal topic is assigned")
+    group.beat("m1", -1)
