@@ -1,4 +1,4 @@
-"""`kq consume`: records to stdout, by assignment."""
+"""`kq consume`: records to stdout, a file or a command, by assignment or as a member of a group."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ app = typer.Typer(**PLAIN_TYPER)
 @app.command(
     "consume",
     cls=KqCommand,
-    epilog="kq consume orders -o @-1h -e -G 'k:user-7'\nkq consume orders:0 -o -10 -f '%o %T %k %v\\n'",
+    epilog="kq consume orders -o @-1h -e -G 'k:user-7'\n"
+    "kq consume orders:0 -o -10 -f '%o %T %k %v\\n'\n"
+    "kq consume orders -g billing -e",
 )
-def consume(
+def consume_command(
     ctx: typer.Context,
     topics: Annotated[
         list[str] | None, flags.argument("TOPIC…", "topics or globs; orders:0,2-4 for partitions")
@@ -26,8 +28,9 @@ def consume(
     partition: flags.Partition = None,
     regex: flags.Regex = False,
     offset: flags.Offset = None,
+    group: flags.Group = None,
     count: flags.Count = None,
-    exit_: flags.Exit = False,
+    until_end: flags.Exit = False,
     timeout: flags.Timeout = None,
     grep: flags.Grep = None,
     format_: flags.Format = None,
@@ -40,23 +43,34 @@ def consume(
         ),
     ] = None,
     output: Annotated[str | None, flags.own("--output", metavar="FILE", help="into a file instead of stdout")] = None,
+    exec_: Annotated[
+        str | None, flags.own("--exec", metavar="CMD", help="a shell command for each record, its value on stdin")
+    ] = None,
+    into: Annotated[
+        str | None,
+        flags.own(
+            "--into", metavar="DATABASE", help="SQL that CMD prints, once a record: an SQLite file, postgresql://…"
+        ),
+    ] = None,
 ) -> None:
     """Print values, a line each, from the start (or -o) and then what comes; -e, -n, a range or --timeout end it.
 
+    -g shares the topics with the other members of a group, goes on where it has committed and commits what was printed.
     read_committed is the default: -X isolation.level=read_uncommitted shows open transactions too.
     -f json, raw, table or a format: %t topic, %p partition, %o offset, %k key, %v value, %T time in ms,
     %d{strftime[%F %T]}, %h{%k=%v } headers, %K %V lengths."""
-    from kq.cli.consume import loop
+    from kq.cli.consume.order import Order, consume
 
-    loop.consume(
+    consume(
         ctx.obj,
-        loop.Order(
+        Order(
             topics=flags.merged(topics, topic),
             partition=partition,
             regex=regex,
             offset=offset,
+            group=group,
             count=count,
-            until_end=exit_,
+            until_end=until_end,
             timeout_s=timeout,
             grep=grep or [],
             format=format_,
@@ -64,5 +78,7 @@ def consume(
             delimiter=delimiter,
             decode=decode or [],
             output=output,
+            exec=exec_,
+            into=into,
         ),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kq.cli.consume.decode import Decoders
 from kq.cli.consume.grep import Filter
@@ -25,6 +25,23 @@ if TYPE_CHECKING:
     from kq.client.fetched import Fetched
 
 WORDS = ("json", "raw", "table")
+
+
+class Share(NamedTuple):
+    """What was taken of a fetch: so many records, and all before this offset."""
+
+    records: int
+    next_offset: int
+
+
+def wanted_rows(rows: Rows, fetched: Fetched, filters: Filter | None, left: int | None) -> tuple[Rows, Share]:
+    """Those that pass, at most `left`."""
+    if filters is not None:
+        rows = rows.picked(filters.places(rows))
+    if left is None or len(rows) < left:
+        return rows, Share(len(rows), fetched.next_offset)
+    rows = rows.first(left)
+    return rows, Share(left, rows.offsets[-1] + 1 if left else fetched.first_offset)
 
 
 class Printing:
@@ -55,29 +72,25 @@ class Printing:
         """What comes before the first record."""
         return self._head
 
-    def render(self, fetched: Fetched, left: int | None) -> tuple[bytes, int]:
-        """The bytes of at most `left` records, and how many they are."""
+    def render(self, fetched: Fetched, left: int | None) -> tuple[bytes, Share]:
+        """The bytes of at most `left` records, and what they are of the fetch."""
         untouched = self._compiled is None and self._filters is None and self._decoders is None
         if untouched and (left is None or fetched.records_at_most <= left):
             data, count = fetched.joined(self._delimiter)
-            return self._safe(data), count
-        rows = self._rows(fetched)
-        if self._filters is not None:
-            rows = rows.picked(self._filters.places(rows))
-        if left is not None:
-            rows = rows.first(left)
+            return self._safe(data), Share(count, fetched.next_offset)
+        rows, share = wanted_rows(self._rows(fetched, offsets=left is not None), fetched, self._filters, left)
         if not len(rows):
-            return b"", 0
+            return b"", share
         if self._decoders is not None:
             rows = self._decoders.apply(rows)
         compiled = self._compiled or lines_format(None, self._delimiter)
-        return self._safe(compiled.render(rows)), len(rows)
+        return self._safe(compiled.render(rows)), share
 
     def _safe(self, data: bytes) -> bytes:
         return shown_lines(data) if self._escape and data else data
 
-    def _rows(self, fetched: Fetched) -> Rows:
-        if self._needs <= {"values"}:
+    def _rows(self, fetched: Fetched, *, offsets: bool) -> Rows:
+        if self._needs <= {"values"} and not offsets:
             values = fetched.values()
             return Rows(fetched.topic, fetched.partition, range(len(values)), values)  # nobody asks for the offsets
         columns = fetched.columns()

@@ -39,6 +39,14 @@ class Transaction:
         cursor: Cursor = self._connection.execute(statement, parameters)
         return cursor
 
+    def script(self, statements: str) -> None:
+        """Several statements without parameters, parted by semicolons. What ends the transaction is not for here."""
+        if self._spelled:
+            self._connection.execute(statements)
+            return
+        for statement in _statements(statements):
+            self._connection.execute(statement)
+
 
 class Database:
     """`where` is a path, sqlite:///path or postgresql://…; ValueError for other URLs, the driver's error if the
@@ -85,6 +93,20 @@ class Database:
 def quoted(name: str) -> str:
     """A table or column as an identifier of SQL; a dot parts a schema from its table."""
     return ".".join('"' + part.replace('"', '""') + '"' for part in name.split("."))
+
+
+def _statements(text: str) -> Iterator[str]:
+    """SQLite takes them one at a time; it knows itself where one is complete."""
+    begun = ""
+    for piece in text.split(";"):
+        begun += piece
+        if sqlite3.complete_statement(begun + ";"):
+            yield begun
+            begun = ""
+        else:
+            begun += ";"
+    if begun.strip(" \t\r\n;"):
+        yield begun
 
 
 _PARTS = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\?|%""")

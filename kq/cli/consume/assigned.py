@@ -1,104 +1,44 @@
-"""How `kq consume` works: which partitions from where to where, the loop over fetches, and what ends it."""
+"""`kq consume` by assignment: which partitions from where to where, the loop over fetches, and what ends it."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kq.cli.consume.grep import compile_filters
-from kq.cli.consume.outlet import Outlet, open_outlet
-from kq.cli.consume.printing import Printing, choose_printing
 from kq.cli.consume.silence import Silence
+from kq.cli.consume.sink import Sink, Stopped
 from kq.cli.output.units import counted
 from kq.cli.partitions.measures import Measures, measure
-from kq.cli.partitions.offsets import START, Base, Position, Span, parse_span
+from kq.cli.partitions.offsets import Base
 from kq.cli.partitions.positions import resolve
-from kq.cli.partitions.selection import Choice, choose, required_names, select
+from kq.cli.partitions.selection import select
 from kq.cli.run.failures import Failure, NotInTime, Unfinished
 from kq.cli.run.problems import failure_of
 from kq.client import Consumer
 from kq.errors import Err, KafkaError
 
 if TYPE_CHECKING:
-    from kq.cli.run.call import Call
+    from kq.cli.consume.order import Reading
     from kq.client import Cluster, TopicPartition
     from kq.client.fetched import Fetched
 
-END = Position(Base.END)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What was asked of `kq consume`, as it was written."""
-
-    topics: list[str]
-    partition: str | None
-    regex: bool
-    offset: str | None
-    count: int | None
-    until_end: bool
-    timeout_s: float | None
-    grep: list[str]
-    format: str | None
-    key_delimiter: str | None
-    delimiter: str | None
-    decode: list[str]
-    output: str | None
-
-
-def consume(call: Call, order: Order) -> None:
-    choice = choose(required_names(order.topics, call.command), partition=order.partition, regex=order.regex)
-    now_ms = time.time_ns() // 1_000_000
-    span = parse_span(order.offset, now_ms=now_ms) if order.offset is not None else Span(START)
-    if order.until_end and span.stop is None:
-        span = Span(span.start, END)
-    printing = choose_printing(
-        call,
-        order.format,
-        key_delimiter=order.key_delimiter,
-        delimiter=order.delimiter,
-        decode=order.decode,
-        filters=compile_filters(order.grep, regex=order.regex, now_ms=now_ms),
-        to_file=order.output is not None,
-    )
-    follows = span.stop is None and order.count is None and order.timeout_s is None
-
-    async def work(cluster: Cluster) -> None:
-        async with open_outlet(order.output) as outlet:
-            await _Run(cluster, call, order, choice, span, printing, outlet).run()
-
+async def read(cluster: Cluster, reading: Reading, sink: Sink) -> None:
     try:
-        call.run(
-            work, defaults={"isolation.level": "read_committed", "auto.offset.reset": "earliest"}, many_records=True
-        )
-    except KeyboardInterrupt:
-        if not follows:
-            raise
-    finally:
-        printing.report_faults(call)
+        await _Run(cluster, reading, sink).run()
+    except Stopped as stopped:
+        raise Failure(str(stopped)) from None
 
 
 class _Run:
-    def __init__(
-        self,
-        cluster: Cluster,
-        call: Call,
-        order: Order,
-        choice: Choice,
-        span: Span,
-        printing: Printing,
-        outlet: Outlet,
-    ) -> None:
+    def __init__(self, cluster: Cluster, reading: Reading, sink: Sink) -> None:
         self._cluster = cluster
-        self._call = call
-        self._order = order
-        self._choice = choice
-        self._span = span
-        self._printing = printing
-        self._outlet = outlet
-        self._left = order.count
+        self._call = reading.call
+        self._order = reading.order
+        self._choice = reading.choice
+        self._span = reading.span
+        self._sink = sink
+        self._left = reading.order.count
         self._shown = 0
         self._next: dict[TopicPartition, int] = {}
 
@@ -110,7 +50,6 @@ class _Run:
         starts, stops = await self._places(measures)
         measures.warn(call)
         self._warn_of_moved(starts)
-        await self._outlet.write(self._printing.head())
         if self._left == 0:
             return
         open_pairs = {pair: start for pair, start in starts.items() if pair not in stops or start < stops[pair]}
@@ -163,13 +102,12 @@ class _Run:
                 if fetched.error is not None:
                     raise self._stopped(fetched.topic, fetched.partition, fetched.error)
                 self._notice_gap(fetched)
-                data, count = self._printing.render(fetched, self._left)
-                if data:
-                    await self._outlet.write(data)
+                taken = await self._sink.take(fetched, self._left)
+                if taken.records:
                     silence.broken()
-                self._shown += count
+                self._shown += taken.records
                 if self._left is not None:
-                    self._left -= count
+                    self._left -= taken.records
                     if self._left <= 0:
                         return
         await silence.report_held_now(consumer)

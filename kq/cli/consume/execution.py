@@ -1,0 +1,141 @@
+"""`--exec CMD`: a command for each record, one at a time and in order.
+
+The shell runs CMD with the record's value on its standard input and what else is known of it in RECORD_TOPIC,
+RECORD_PARTITION, RECORD_OFFSET, RECORD_KEY, RECORD_TIMESTAMP_MS, RECORD_ID (topic:partition:offset), and RECORD_NULL=1
+for a tombstone. It has dealt with the record when it ends with 0; anything else ends the run before that record.
+
+With `--into DATABASE` what CMD prints is SQL, run in one transaction with the record's id: a record that comes twice
+has its effect once (`kq.client.once`, the first pattern; the other two are in the SQL that CMD prints). CMD itself does
+not write to that database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from kq.cli.consume.printing import Share, wanted_rows
+from kq.cli.consume.sink import Stopped
+from kq.cli.formats.rows import Rows
+from kq.cli.run.failures import Failure, Usage
+from kq.client.once import Database, Seen, record_id
+
+if TYPE_CHECKING:
+    from kq.cli.consume.grep import Filter
+    from kq.client.fetched import Fetched
+
+
+@asynccontextmanager
+async def open_execution(
+    command: str, into: str | None, scope: str, filters: Filter | None
+) -> AsyncIterator[Execution]:
+    if into is None:
+        yield Execution(command, None, scope, filters)
+        return
+    try:
+        database = await asyncio.to_thread(Database, into)
+    except ValueError as fault:
+        raise Usage(f"--into {fault}") from None
+    except Exception as fault:  # whatever the driver says: sqlite3 and psycopg have no class in common
+        raise Failure(f"--into {into}: {_one_line(fault)}") from None
+    try:
+        yield Execution(command, database, scope, filters)
+    finally:
+        await asyncio.to_thread(database.close)
+
+
+class Execution:
+    def __init__(self, command: str, database: Database | None, scope: str, filters: Filter | None) -> None:
+        self._command = command
+        self._database = database
+        self._seen = None if database is None else Seen(database, scope)
+        self._filters = filters
+
+    async def take(self, fetched: Fetched, left: int | None) -> Share:
+        columns = fetched.columns()
+        rows = Rows(
+            fetched.topic,
+            fetched.partition,
+            columns.offsets,
+            columns.values,
+            columns.keys,
+            columns.timestamps,
+            columns.headers,
+        )
+        rows, share = wanted_rows(rows, fetched, self._filters, left)
+        for place in range(len(rows)):
+            why = await self._deal_with(rows, place)
+            if why is not None:
+                offset = rows.offsets[place]
+                raise Stopped(f"{rows.topic}:{rows.partition} offset {offset:,}: {why}", Share(place, offset))
+        return share
+
+    async def _deal_with(self, rows: Rows, place: int) -> str | None:
+        """What went wrong, if anything."""
+        if self._database is None or self._seen is None:
+            code, _ = await self._run(rows, place, catch=False)
+            return _ending(code)
+        known = record_id(rows.topic, rows.partition, rows.offsets[place])
+        try:
+            with self._database.transaction() as transaction:
+                if not self._seen.first_time(transaction, known):
+                    return None
+                code, printed = await self._run(rows, place, catch=True)
+                if code:
+                    raise _Undone
+                transaction.script(printed.decode("utf-8", "surrogateescape"))
+        except _Undone:
+            return _ending(code)
+        except Exception as fault:
+            return f"the database refused what the command printed: {_one_line(fault)}"
+        return None
+
+    async def _run(self, rows: Rows, place: int, *, catch: bool) -> tuple[int, bytes]:
+        value = rows.values[place]
+        running = await asyncio.create_subprocess_shell(
+            self._command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE if catch else None,
+            env={**os.environb, **_described(rows, place)},
+        )
+        try:
+            printed, _ = await running.communicate(value or b"")
+        except BaseException:  # Ctrl-C: no command outlives the run
+            if running.returncode is None:
+                running.kill()
+                await running.wait()
+            raise
+        return running.returncode or 0, printed or b""
+
+
+class _Undone(Exception):
+    """Rolls the transaction back."""
+
+
+def _described(rows: Rows, place: int) -> dict[bytes, bytes]:
+    offset, key = rows.offsets[place], rows.keys[place]
+    known: dict[bytes, bytes] = {
+        b"RECORD_TOPIC": rows.topic.encode(),
+        b"RECORD_PARTITION": b"%d" % rows.partition,
+        b"RECORD_OFFSET": b"%d" % offset,
+        b"RECORD_TIMESTAMP_MS": b"%d" % rows.timestamps[place],
+        b"RECORD_ID": record_id(rows.topic, rows.partition, offset).encode(),
+    }
+    if key is not None and b"\0" not in key:  # no environment holds a zero
+        known[b"RECORD_KEY"] = key
+    if rows.values[place] is None:
+        known[b"RECORD_NULL"] = b"1"
+    return known
+
+
+def _ending(code: int) -> str | None:
+    if code == 0:
+        return None
+    return f"the command ended with {code}" if code > 0 else f"the command was killed by signal {-code}"
+
+
+def _one_line(fault: Exception) -> str:
+    return str(fault).strip().splitlines()[0].rstrip(".") if str(fault).strip() else type(fault).__name__
