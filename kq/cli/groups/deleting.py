@@ -146,9 +146,10 @@ def _chosen(group: GroupStanding, words: Sequence[str]) -> list[TopicPartition]:
     committed = [pair for pair, one in group.standings.items() if one.committed is not None]
     for word in words:
         if not any(map(narrowed([word]), committed)):
-            known = {topic for topic, _ in committed}
+            name = word.partition(":")[0]
+            others = {topic for topic, _ in committed if topic != name}
             raise NotFound(
-                f"group {group.id} has no commit in '{word}'{did_you_mean(word.partition(':')[0], known - {word})}",
+                f"group {group.id} has no commit in '{word}'{did_you_mean(name, others)}",
                 code="NO_COMMIT",
             )
     return [pair for pair in committed if narrowed(words)(pair)]

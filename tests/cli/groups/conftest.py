@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -22,3 +24,12 @@ def cluster(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     where = request.getfixturevalue("broker" if request.param == "kq" else "kafka")
     monkeypatch.setenv("KQ_BOOTSTRAP", where.bootstrap)
     return str(where.bootstrap)
+
+
+@pytest.fixture
+def topic(request: pytest.FixtureRequest) -> str:
+    """The name of a topic of this test's own, and mostly of its group; the test makes both."""
+    return f"{re.sub(r'[^A-Za-z0-9_.-]', '-', request.node.name)[:100]}-{next(_NUMBERS)}"
+
+
+_NUMBERS = itertools.count(1)
