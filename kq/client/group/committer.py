@@ -1,7 +1,8 @@
 """What was processed, and committing it.
 
 A record counts as processed when the user asks for more: what `fetch` returned last may still be in work. A commit that
-fails for good changes nothing here; the same offsets are due again at the next one.
+fails for good changes nothing here; the same offsets are due again at the next one. What the user commits himself is
+the last word on a partition until he has read more of it.
 
 Commits of one member leave one after another, so that an older one never arrives after a newer one.
 """
@@ -40,28 +41,40 @@ class Committer:
         self._position = position
         self._turn = asyncio.Lock()
         self._epochs: dict[TopicPartition, tuple[int, int]] = {}  # of the last record returned: offset after it, epoch
-        self._processed: dict[TopicPartition, GroupOffset] = {}
-        self._committed: dict[TopicPartition, GroupOffset] = {}
+        self._in_work: set[TopicPartition] = set()  # the last fetch returned some of these
+        self._processed: dict[TopicPartition, GroupOffset] = {}  # and not committed yet
+        # Of all partitions that are ours: the position at which there is nothing to commit; -1: there is none.
+        self._settled: dict[TopicPartition, int] = {}
 
     # -- what is known ----------------------------------------------------------------------------------------------
 
     def begun(self, committed: Mapping[TopicPartition, GroupOffset]) -> None:
         """These partitions are ours now, and this is what was committed for them."""
-        self._committed |= committed
+        self._settled |= {partition: at.offset for partition, at in committed.items()}
 
     def returned(self, fetched: Iterable[Fetched]) -> None:
         for item in fetched:
+            self._in_work.add((item.topic, item.partition))
             if item.batches:
                 epoch = item.batches[-1].header.leader_epoch
                 self._epochs[item.topic, item.partition] = (item.next_offset, epoch)
 
-    def processed(self, partitions: Iterable[TopicPartition]) -> None:
-        """The user asks for more: all that was returned of these is processed."""
-        self._processed |= self.places(partitions)
+    def processed(self) -> None:
+        """The user asks for more: all that was returned is processed."""
+        in_work, self._in_work = self._in_work, set()
+        self._process(in_work)
+
+    def _process(self, partitions: Iterable[TopicPartition]) -> None:
+        for partition, place in self.places(self._settled.keys() & partitions).items():
+            if place.offset == self._settled[partition]:
+                self._processed.pop(partition, None)
+            else:
+                self._processed[partition] = place
 
     def dropped(self, partitions: Iterable[TopicPartition]) -> None:
         for partition in partitions:
-            for kept in (self._epochs, self._processed, self._committed):
+            self._in_work.discard(partition)
+            for kept in (self._epochs, self._processed, self._settled):
                 kept.pop(partition, None)
 
     def places(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, GroupOffset]:
@@ -76,13 +89,12 @@ class Committer:
 
     def due(self, partitions: Iterable[TopicPartition] | None = None) -> dict[TopicPartition, GroupOffset]:
         """What was processed and is not committed."""
-        chosen = self._processed if partitions is None else partitions
-        return {
-            partition: place
-            for partition in chosen
-            if (place := self._processed.get(partition)) is not None
-            and self._committed.get(partition, GroupOffset()).offset != place.offset
-        }
+        # Of what is not in work the position may have moved too: it was sought, looked up, or led over records that are
+        # nobody's (those of aborted transactions, their markers).
+        self._process(self._settled.keys() - self._in_work)
+        if partitions is None:
+            return dict(self._processed)
+        return {partition: self._processed[partition] for partition in partitions if partition in self._processed}
 
     # -- committing -------------------------------------------------------------------------------------------------
 
@@ -119,10 +131,16 @@ class Committer:
                 Err.UNKNOWN_MEMBER_ID, "this consumer is not a member of its group now: nothing is committed"
             )
         generation = me.generation
+        before = dict(self._processed)
+        positions = {partition: self._position(partition) for partition in offsets if partition in self._settled}
         said = await self._calls.commit(offsets)
         for partition, error in said.items():
-            if error is None:
-                self._committed[partition] = offsets[partition]
+            if error is None and partition in self._settled and partition in positions:
+                by_us = before.get(partition) is offsets[partition]
+                position = offsets[partition].offset if by_us else positions[partition]
+                self._settled[partition] = -1 if position is None else position
+                if self._processed.get(partition) is before.get(partition):  # nothing was processed meanwhile
+                    self._processed.pop(partition, None)
         for partition, error in said.items():
             if error is not None:
                 me.commit_answered(error.code, generation)

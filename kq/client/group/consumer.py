@@ -123,7 +123,7 @@ class GroupConsumer:
             raise KafkaError(Err.INVALID_REQUEST, "this consumer is closed")
         loop = asyncio.get_running_loop()
         deadline_s = None if timeout_ms is None else loop.time() + timeout_ms / 1000
-        self._committer.processed(self._holding.owned)
+        self._committer.processed()
         self._membership.polled(self._driver.now_ms())
         self._driver.fetching = True
         try:
@@ -244,7 +244,7 @@ class GroupConsumer:
             await self._driver.close()
             await self._errands.close()
             if all_processed:
-                self._committer.processed(self._holding.owned)
+                self._committer.processed()
             await self._holding.end()
             if leave if leave is not None else me.instance_id is None:
                 await self._leave()

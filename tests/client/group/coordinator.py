@@ -52,6 +52,8 @@ class ModelCoordinator(ModelBroker):
 
     def _find(self, version: int, body: Any) -> Any:
         code = self._trouble(FIND_COORDINATOR)
+        if version < 4:
+            return FIND_COORDINATOR.Response(error_code=code, node_id=1, host="127.0.0.1", port=self.port)
         coordinators = [
             FIND_COORDINATOR.Response.Coordinator(
                 key=key, node_id=-1 if code else 1, host="127.0.0.1", port=self.port, error_code=code
@@ -67,7 +69,7 @@ class ModelCoordinator(ModelBroker):
         if not code and not member_id:
             self.member_ids += 1
             member_id = f"m{self.member_ids}"
-            if body.group_instance_id is None:
+            if body.group_instance_id is None and version >= 4:
                 code = Err.MEMBER_ID_REQUIRED
         if code:
             return response(error_code=code, member_id=member_id, leader="", protocol_name=None)
@@ -94,7 +96,7 @@ class ModelCoordinator(ModelBroker):
 
     def _leave(self, version: int, body: Any) -> Any:
         code = self._trouble(LEAVE_GROUP)
-        self.left += [member.member_id for member in body.members]
+        self.left += [member.member_id for member in body.members] if version >= 3 else [body.member_id]
         return LEAVE_GROUP.Response(error_code=code)
 
     def _commit(self, version: int, body: Any) -> Any:
@@ -113,7 +115,7 @@ class ModelCoordinator(ModelBroker):
         response = OFFSET_FETCH.Response
         code = self._trouble(OFFSET_FETCH)
         unstable = code if code == Err.UNSTABLE_OFFSET_COMMIT else Err.NONE
-        (group,) = body.groups
+        (group,) = body.groups if version >= 8 else [body]
         topics = [
             response.Topic(
                 name=topic.name,
@@ -129,6 +131,8 @@ class ModelCoordinator(ModelBroker):
             )
             for topic in group.topics or ()
         ]
+        if version < 8:
+            return response(topics=topics, error_code=Err.NONE if unstable else code)
         said = response.Group(group_id=group.group_id, topics=topics, error_code=Err.NONE if unstable else code)
         return response(groups=[said])
 

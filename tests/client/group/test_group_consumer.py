@@ -105,6 +105,18 @@ async def test_commits_survive_whoever_made_them(bootstrap: str, name: str) -> N
 
 
 @asynchronous
+async def test_a_place_that_was_sought_is_committed(bootstrap: str, name: str) -> None:
+    async with connect(settings(bootstrap)) as cluster:
+        await fill(cluster, name, 10, 1)
+        async with GroupConsumer(cluster, name, [name], quick(bootstrap)) as consumer:
+            await read(consumer, 10)
+            consumer.pause([(name, 0)])
+            consumer.seek((name, 0), 4)
+            assert await consumer.fetch(timeout_ms=100) == []
+        assert await commits(cluster, name) == {(name, 0): 4}
+
+
+@asynchronous
 async def test_what_is_processed_is_committed_in_time_and_what_is_not_is_not(bootstrap: str, name: str) -> None:
     async with connect(settings(bootstrap)) as cluster:
         await fill(cluster, name, 10, 1)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from kq.client import Cluster, Err, GroupConsumer, KafkaError, connect
+from kq.client import Cluster, Err, GroupConsumer, GroupOffset, KafkaError, connect
 from kq.client.admin.types import TopicPartition
 from kq.wire.api import Api
 from kq.wire.apis.commits import OFFSET_COMMIT, OFFSET_FETCH
@@ -249,3 +249,24 @@ async def test_close_is_not_held_up_by_a_coordinator_that_is_gone() -> None:
         assert watched.told == [("assigned", BOTH), ("revoked", BOTH)]
         with pytest.raises(KafkaError, match="closed"):
             await watched.consumer.fetch()
+
+
+@asynchronous
+async def test_a_broker_of_long_ago() -> None:
+    async with ModelCoordinator() as broker:
+        broker.ranges = {
+            FIND_COORDINATOR.key: (0, 2),
+            JOIN_GROUP.key: (0, 3),
+            SYNC_GROUP.key: (0, 2),
+            HEARTBEAT.key: (0, 2),
+            LEAVE_GROUP.key: (0, 2),
+            OFFSET_COMMIT.key: (2, 5),
+            OFFSET_FETCH.key: (1, 5),
+        }
+        async with connect(settings(broker.bootstrap)) as cluster:
+            watched = Watched(cluster)
+            await watched.assigned()
+            await watched.consumer.commit({("t", 0): GroupOffset(5, 3, "said")})
+            await watched.consumer.close()
+            assert (broker.commits["t", 0], broker.left) == (5, ["m1"])
+            assert "OffsetFetch" in broker.calls
