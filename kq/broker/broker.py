@@ -251,6 +251,7 @@ class Broker:
         )
         self.image = self.image.with_broker_settings(node_id, settings)
         self._set_layers()
+        self.groups.configure()
         for topic in self.image.topics.values():
             self.hosting.configure(topic)
 

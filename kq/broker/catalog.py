@@ -116,6 +116,9 @@ class Catalog:
     def set_broker_settings(self, node_id: int | None, settings: Mapping[str, str]) -> None:
         self._put_settings(layout.broker_settings_path(node_id), settings)
 
+    def set_group_settings(self, group_id: str, settings: Mapping[str, str]) -> None:
+        self._put_settings(layout.group_settings_path(group_id), settings)
+
     def _put_settings(self, path: str, settings: Mapping[str, str]) -> None:
         node = self._store.get(path)
         data = layout.encode_settings(settings)
@@ -169,7 +172,14 @@ def _image(nodes: Mapping[str, Node], node_id: int) -> ClusterImage:
         if (path := layout.broker_settings_path(node)) in nodes
     }
     cluster_id = layout.decode_cluster_id(nodes[layout.CLUSTER_ID].data)
-    image = ClusterImage(cluster_id, controller_id=node_id, brokers=brokers, broker_settings=dynamic)
+    groups = {
+        layout.group_of_settings(path): own
+        for path, node in nodes.items()
+        if path.startswith(f"{layout.GROUP_SETTINGS}/") and (own := layout.decode_settings(node.data))
+    }
+    image = ClusterImage(
+        cluster_id, controller_id=node_id, brokers=brokers, broker_settings=dynamic, group_settings=groups
+    )
     return image.with_topics(*topics)
 
 

@@ -4,6 +4,7 @@
 |---|---|
 | `table`, `valid` | what a setting is; parsing and rendering |
 | `topic` | the topic settings |
+| `group` | the settings of a group |
 | `known`, `honoured`, `broker` | the broker settings: Kafka's, what kq does with them, both as one table |
 | `topic_settings`, `broker_settings`, `listeners` | typed, frozen views |
 | `properties` | the text of a `server.properties` |
@@ -13,6 +14,7 @@
 
 from kq.config.broker import BROKER
 from kq.config.broker_settings import BrokerSettings, broker_settings
+from kq.config.group import GROUP
 from kq.config.listeners import Address, Listener
 from kq.config.properties import parse_properties
 from kq.config.table import ConfigTable, Importance, Mode, Setting, Type
@@ -21,6 +23,7 @@ from kq.config.topic_settings import TopicSettings, topic_settings
 
 __all__ = [
     "BROKER",
+    "GROUP",
     "TOPIC",
     "Address",
     "BrokerSettings",

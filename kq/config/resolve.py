@@ -24,6 +24,7 @@ from itertools import dropwhile
 from typing import NamedTuple
 
 from kq.config.broker import BROKER, unprefixed
+from kq.config.group import GROUP
 from kq.config.table import Setting, Type, parse_value, render_value
 from kq.config.topic import TOPIC
 from kq.config.topic_settings import inherited_value
@@ -38,6 +39,7 @@ class Source(IntEnum):
     DYNAMIC_DEFAULT_BROKER = 3
     STATIC_BROKER = 4
     DEFAULT = 5
+    GROUP = 8
 
 
 class Synonym(NamedTuple):
@@ -110,6 +112,26 @@ def _inherited_rows(*layers: frozenset[tuple[str, str]]) -> dict[str, Described]
 def _overridden(inherited: Described, setting: Setting, own: str) -> Described:
     text = render_value(parse_value(setting, own))
     return _described(setting, text, (Synonym(setting.name, text, Source.TOPIC), *inherited.synonyms))
+
+
+def describe_group(
+    overrides: Mapping[str, str], broker: BrokerLayers, names: Collection[str] | None = None
+) -> list[Described]:
+    """The settings of a group, all or those named. What has no broker setting behind it is a synonym of itself."""
+    merged = broker.merged()
+    rows = []
+    for setting in _chosen(GROUP.values(), names, overrides):
+        if setting.synonyms:
+            behind = _described_broker_setting(BROKER[setting.synonyms[0][0]], broker, merged)
+            text, synonyms = behind.value, behind.synonyms
+        else:
+            text = render_value(setting.default) or ""
+            synonyms = (Synonym(setting.name, text, Source.DEFAULT),)
+        if setting.name in overrides:
+            text = render_value(parse_value(setting, overrides[setting.name]))
+            synonyms = (Synonym(setting.name, text, Source.GROUP), *synonyms)
+        rows.append(_described(setting, text, synonyms))
+    return rows
 
 
 def describe_broker(broker: BrokerLayers, names: Collection[str] | None = None) -> list[Described]:

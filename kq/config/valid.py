@@ -94,6 +94,20 @@ class Replicas:
         return "* or a list of PARTITION:BROKER"
 
 
+class ResetPolicy:
+    """Where a share group without offsets begins."""
+
+    def complaint(self, value: Value) -> str | None:
+        assert isinstance(value, str)
+        known = re.fullmatch(
+            r"(?i:earliest|latest)|by_duration:P(?=.)(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?", value
+        )
+        return None if known else f"be {self}"
+
+    def __str__(self) -> str:
+        return "earliest, latest or by_duration:PnDTnHnMn.nS"
+
+
 class OnlyFalse(NamedTuple):
     """A switch for something kq does not have: it can be named, but not switched on."""
 

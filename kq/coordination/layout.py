@@ -6,6 +6,7 @@
     /brokers/topics/NAME/partitions/P/state leader, ISR and their epochs
     /config/topics/NAME                     the topic's own settings
     /config/brokers/N, .../<default>        dynamic settings of one broker, of all brokers
+    /config/groups/NAME                     a group's own settings, the name percent-encoded (not Kafka's)
     /latest_producer_id_block               the last block of producer ids that was handed out
 
 Decoders take what any 3.x Kafka wrote: unknown fields are passed over, fields that came with a later version may be
@@ -19,12 +20,14 @@ import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
+from urllib.parse import quote, unquote
 
 CLUSTER_ID = "/cluster/id"
 BROKER_IDS = "/brokers/ids"
 TOPICS = "/brokers/topics"
 TOPIC_SETTINGS = "/config/topics"
 BROKER_SETTINGS = "/config/brokers"
+GROUP_SETTINGS = "/config/groups"
 PRODUCER_ID_BLOCK = "/latest_producer_id_block"
 
 _DEFAULT = "<default>"
@@ -49,6 +52,14 @@ def topic_settings_path(topic: str) -> str:
 def broker_settings_path(node_id: int | None) -> str:
     """None: the settings of all brokers."""
     return f"{BROKER_SETTINGS}/{_DEFAULT if node_id is None else node_id}"
+
+
+def group_settings_path(group_id: str) -> str:
+    return f"{GROUP_SETTINGS}/{quote(group_id, safe='')}"
+
+
+def group_of_settings(path: str) -> str:
+    return unquote(path.removeprefix(f"{GROUP_SETTINGS}/"))
 
 
 class BadNode(ValueError):

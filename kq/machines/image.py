@@ -54,7 +54,8 @@ class TopicImage:
 
 @dataclass(frozen=True, slots=True)
 class ClusterImage:
-    """`broker_settings` by node id holds dynamic settings of brokers; under None stands the cluster-wide default."""
+    """`broker_settings` by node id holds dynamic settings of brokers; under None stands the cluster-wide default.
+    `group_settings` holds what was set on single groups, by group id."""
 
     cluster_id: str
     controller_id: int
@@ -63,6 +64,7 @@ class ClusterImage:
     topic_names: Mapping[bytes, str] = field(default_factory=dict)  # by id
     metric_names: Mapping[str, str] = field(default_factory=dict)  # topics by what metrics call them
     broker_settings: Mapping[int | None, Mapping[str, str]] = field(default_factory=dict)
+    group_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def topic_by_id(self, topic_id: bytes) -> TopicImage | None:
         name = self.topic_names.get(topic_id)
@@ -92,6 +94,11 @@ class ClusterImage:
 
     def with_broker_settings(self, node_id: int | None, settings: Mapping[str, str]) -> ClusterImage:
         return replace(self, broker_settings={**self.broker_settings, node_id: settings})
+
+    def with_group_settings(self, group_id: str, settings: Mapping[str, str]) -> ClusterImage:
+        """A group without settings of its own is not listed."""
+        others = {name: own for name, own in self.group_settings.items() if name != group_id}
+        return replace(self, group_settings=others | ({group_id: settings} if settings else {}))
 
 
 def metric_name(topic: str) -> str:

@@ -49,7 +49,15 @@ def expected(api: Api, version: int) -> list[Any]:
     match api.name:
         case "InitProducerId" | "DescribeCluster" | "ApiVersions" | "DescribeLogDirs":
             return []
-        case "JoinGroup" | "SyncGroup" | "Heartbeat" | "LeaveGroup" | "ListGroups" | "ConsumerGroupHeartbeat":
+        case (
+            "JoinGroup"
+            | "SyncGroup"
+            | "Heartbeat"
+            | "LeaveGroup"
+            | "ListGroups"
+            | "ConsumerGroupHeartbeat"
+            | "ListConfigResources"
+        ):
             return []
         case "OffsetFetch" if version >= 8:
             topics = [A, 0, 1, B, 0, 1] if version >= 10 else ["a", 0, 1, "b", 0, 1]

@@ -32,7 +32,7 @@ def request_of_two(api: Api, version: int) -> Any:
             return make(group_id="a", member_id="m")
         case "ConsumerGroupDescribe":
             return make(group_ids=["a", "b"])
-        case "ListGroups":
+        case "ListGroups" | "ListConfigResources":
             return make()
         case "OffsetFetch" if version >= 8:
             topics = [make.Topic(name=name, topic_id=topic_id, partitions=[0, 1]) for name, topic_id in IDS.items()]

@@ -91,6 +91,11 @@ class Groups:
         else:
             shard.activate()
 
+    def configure(self) -> None:
+        """The broker's settings have changed."""
+        for shard in self._shards.values():
+            shard.coordinator.shard.settings = self.settings()
+
     def settings(self) -> GroupSettings:
         given = self._broker.settings._asdict()
         return GroupSettings.of({name.replace("_", "."): value for name, value in given.items()})

@@ -96,7 +96,10 @@ class Runtime:
             raise KafkaError(Err.COORDINATOR_LOAD_IN_PROGRESS)
         if self.state is not State.ACTIVE:
             raise KafkaError(Err.NOT_COORDINATOR)
-        self.coordinator.image(self._broker.image)
+        if self._broker.image is not self._image:
+            self._image = self._broker.image
+            self.coordinator.image(self._image)
+            self.coordinator.shard.overrides = self._image.group_settings
         return self.coordinator
 
     def settle(self, decision: Decision) -> Any:

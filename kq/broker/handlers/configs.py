@@ -1,32 +1,53 @@
-"""DescribeConfigs, versions 1 to 4; AlterConfigs, 0 to 2; IncrementalAlterConfigs, 0 to 1.
+"""DescribeConfigs, versions 1 to 4; AlterConfigs, 0 to 2; IncrementalAlterConfigs, 0 to 1; ListConfigResources, 0 to 1.
 
-- Topics (2) and brokers (4); other resource types are INVALID_REQUEST. A broker answers for itself alone, any broker
-  for the empty name, which is the dynamic default of the cluster.
+- Topics (2), brokers (4) and groups (32); other resource types are INVALID_REQUEST. A broker answers for itself alone,
+  any broker for the empty name, which is the dynamic default of the cluster. Groups have no such default, and a group
+  need not exist to have settings.
 - All changes of a resource or none; a resource named twice is refused both times. `config.alter` decides, in the
   alteration's turn: two APPENDs at one moment are both kept. `config.resolve` tells values, sources and synonyms.
 - v3 types and documentation, the latter when asked for; synonyms when asked for.
+- ListConfigResources: what has settings of its own. v0 knows client metrics alone (of which kq has none); v1 brokers,
+  their loggers, topics and groups too, all of them where no type is named. A type that does not exist is
+  UNSUPPORTED_VERSION.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kq.broker.groups.altering import alter_settings
 from kq.broker.names import check_topic_name
 from kq.broker.router import Call
 from kq.broker.session import CLUSTER, Operation, Resource
-from kq.config.alter import Change, alter_broker, alter_topic, replace_broker, replace_topic
-from kq.config.resolve import BrokerLayers, Described, describe_broker, describe_default, describe_topic
+from kq.config.alter import (
+    Change,
+    alter_broker,
+    alter_group,
+    alter_topic,
+    replace_broker,
+    replace_group,
+    replace_topic,
+)
+from kq.config.resolve import (
+    BrokerLayers,
+    Described,
+    describe_broker,
+    describe_default,
+    describe_group,
+    describe_topic,
+)
 from kq.errors import Err, KafkaError
 from kq.machines.image import TopicImage
-from kq.wire.apis.configs import ALTER_CONFIGS, DESCRIBE_CONFIGS, INCREMENTAL_ALTER_CONFIGS
+from kq.wire.apis.configs import ALTER_CONFIGS, DESCRIBE_CONFIGS, INCREMENTAL_ALTER_CONFIGS, LIST_CONFIG_RESOURCES
 
 if TYPE_CHECKING:
     from kq.broker.broker import Broker
 
-TOPIC, BROKER = 2, 4
+TOPIC, BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP = 2, 4, 8, 16, 32
+TYPES_FROM = 1
 UNTYPED = 0
 
 
@@ -53,6 +74,10 @@ def _describe(broker: Broker, call: Call, resource: Any) -> list[Described]:
         if not call.session.authorize(Operation.DESCRIBE_CONFIGS, Resource.TOPIC, name):
             raise KafkaError(Err.TOPIC_AUTHORIZATION_FAILED)
         return describe_topic(_topic(broker, name).settings, broker.layers, names)
+    if resource.resource_type == GROUP:
+        if not call.session.authorize(Operation.DESCRIBE_CONFIGS, Resource.GROUP, name):
+            raise KafkaError(Err.GROUP_AUTHORIZATION_FAILED)
+        return describe_group(broker.image.group_settings.get(_group(name), {}), broker.layers, names)
     if resource.resource_type != BROKER:
         raise _unknown_type(resource.resource_type)
     if not call.session.authorize(Operation.DESCRIBE_CONFIGS, Resource.CLUSTER, CLUSTER):
@@ -86,6 +111,12 @@ def _topic(broker: Broker, name: str) -> TopicImage:
     return topic
 
 
+def _group(name: str) -> str:
+    if not name:
+        raise KafkaError(Err.INVALID_REQUEST, "groups have no default of their own: name the group")
+    return name
+
+
 def _is_default(broker: Broker, name: str) -> bool:
     """Whether the resource is the default of all brokers; raises INVALID_REQUEST unless that or this broker."""
     if name and name != str(broker.node_id):
@@ -106,7 +137,11 @@ async def alter_configs(broker: Broker, call: Call) -> Any:
     def broker_settings(resource: Any, layers: BrokerLayers, for_all: bool) -> dict[str, str]:
         return replace_broker([(c.name, c.value) for c in resource.configs], layers, for_all=for_all)
 
-    results = await _alter(broker, call, ALTER_CONFIGS.Response.Result, Altered(topic_settings, broker_settings))
+    def group_settings(resource: Any, _: Mapping[str, str]) -> dict[str, str]:
+        return replace_group([(c.name, c.value) for c in resource.configs], broker.layers)
+
+    altered = Altered(topic_settings, broker_settings, group_settings)
+    results = await _alter(broker, call, ALTER_CONFIGS.Response.Result, altered)
     return ALTER_CONFIGS.Response(results=results)
 
 
@@ -117,8 +152,11 @@ async def incremental_alter_configs(broker: Broker, call: Call) -> Any:
     def broker_settings(resource: Any, layers: BrokerLayers, for_all: bool) -> dict[str, str]:
         return alter_broker(_changes(resource), layers, for_all=for_all)
 
+    def group_settings(resource: Any, own: Mapping[str, str]) -> dict[str, str]:
+        return alter_group(own, _changes(resource), broker.layers)
+
     make = INCREMENTAL_ALTER_CONFIGS.Response.Result
-    results = await _alter(broker, call, make, Altered(topic_settings, broker_settings))
+    results = await _alter(broker, call, make, Altered(topic_settings, broker_settings, group_settings))
     return INCREMENTAL_ALTER_CONFIGS.Response(results=results)
 
 
@@ -131,6 +169,7 @@ class Altered(NamedTuple):
 
     topic_settings: Callable[[Any, TopicImage], dict[str, str]]
     broker_settings: Callable[[Any, BrokerLayers, bool], dict[str, str]]
+    group_settings: Callable[[Any, Mapping[str, str]], dict[str, str]]
 
 
 async def _alter(broker: Broker, call: Call, make: Any, altered: Altered) -> list[Any]:
@@ -169,12 +208,40 @@ async def _alter_one(broker: Broker, call: Call, resource: Any, altered: Altered
         else:
             node_id = None if for_all else broker.node_id
             await broker.alter_settings(node_id, lambda layers: altered.broker_settings(resource, layers, for_all))
+    elif resource.resource_type == GROUP:
+        if not call.session.authorize(Operation.ALTER_CONFIGS, Resource.GROUP, name):
+            raise KafkaError(Err.GROUP_AUTHORIZATION_FAILED)
+        own = broker.image.group_settings.get(_group(name), {})
+        if call.body.validate_only:
+            altered.group_settings(resource, own)
+        else:
+            await alter_settings(broker, name, partial(altered.group_settings, resource))
     else:
         raise _unknown_type(resource.resource_type)
+
+
+def list_config_resources(broker: Broker, call: Call) -> Any:
+    make = LIST_CONFIG_RESOURCES.Response
+    if not call.session.authorize(Operation.DESCRIBE_CONFIGS, Resource.CLUSTER, CLUSTER):
+        return make(error_code=Err.CLUSTER_AUTHORIZATION_FAILED)
+    brokers = [str(node_id) for node_id in broker.image.brokers]
+    names: dict[int, list[str]] = {
+        GROUP: sorted(broker.image.group_settings),
+        CLIENT_METRICS: [],
+        BROKER_LOGGER: brokers,
+        BROKER: brokers,
+        TOPIC: sorted(broker.image.topics),
+    }
+    wanted = set(call.body.resource_types) or set(names) if call.version >= TYPES_FROM else {CLIENT_METRICS}
+    if not wanted <= names.keys():
+        return make(error_code=Err.UNSUPPORTED_VERSION)
+    found = [(kind, name) for kind in names if kind in wanted for name in names[kind]]
+    return make(resources=[make.Resource(resource_type=kind, resource_name=name) for kind, name in found])
 
 
 HANDLERS = {
     DESCRIBE_CONFIGS: describe_configs,
     ALTER_CONFIGS: alter_configs,
     INCREMENTAL_ALTER_CONFIGS: incremental_alter_configs,
+    LIST_CONFIG_RESOURCES: list_config_resources,
 }

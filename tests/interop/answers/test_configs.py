@@ -148,7 +148,7 @@ def test_resources_that_cannot_be_described(wire: Wire) -> None:
 
 
 def test_kinds_of_resources_that_kq_does_not_have(wire: Wire, differs: Differs) -> None:
-    for kind, name in ((LOGGER, THIS), (CLIENT_METRICS, "x"), (GROUP, "g")):
+    for kind, name in ((LOGGER, THIS), (CLIENT_METRICS, "x")):
         [result] = describe(wire, (kind, name, None))
         assert result.error_code == differs(kafka=Err.NONE, kq=Err.INVALID_REQUEST)
 
