@@ -27,7 +27,8 @@ Data      produce     lines, files or JSON into a topic
           consume     records to stdout, with filters and formats
           topic       list, describe, create, alter, delete, trim, offsets
           bench       produce, consume: how fast is it here
-Groups    reset-offsets  where a group reads on: plan, execute, undo
+Groups    groups      list, describe, history, peek, delete, delete-offsets
+          reset-offsets  where a group reads on: plan, execute, undo
           wait        until lag, members or a topic are as they should be
 Look      cluster     info, api-versions, log-dirs
 Settings  config      describe, alter: settings of topics and brokers

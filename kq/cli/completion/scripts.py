@@ -1,7 +1,8 @@
 """Completion scripts for bash, zsh and fish, written from the command tree.
 
-Words are static; topic names come from `kq completion --topic-names`, which gives up after 300 ms, profile names from
-the directory of profiles. The files in `completions/` are these texts; a test holds them current.
+Words are static; names of topics and groups come from `kq completion --topic-names` and `--group-names`, which give up
+after 300 ms, profile names from the directory of profiles. The files in `completions/` are these texts; a test holds
+them current.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterable
 from kq.cli.tree.walk import Node, Option, command_tree
 
 _GENERATED = "# Completion of kq for {shell}. Written by `kq completion {shell}`; do not edit."
-TOPIC_OPTIONS = ("-t", "--topic")
+ASKED = {"topic": ("-t", "--topic"), "group": ("-g", "--group")}  # options that take a name which the cluster knows
 PROFILE_OPTIONS = ("-C", "--profile")
 PROFILES = "kq profile list --names -q 2>/dev/null"
 
@@ -42,8 +43,9 @@ class _Words:
         """The alternatives of a shell `case`."""
         return "|".join(f"{quote}{typed}{quote}" for typed, _ in self.spellings(node))
 
-    def wants_topics(self, node: Node) -> bool:
-        return any("TOPIC" in argument.metavar for argument in node.arguments)
+    def wants(self, node: Node) -> list[str]:
+        """What the arguments of a command are names of."""
+        return [kind for kind in ASKED if any(kind.upper() in argument.metavar for argument in node.arguments)]
 
     def words(self, node: Node) -> list[str]:
         if node.commands:
@@ -70,26 +72,30 @@ def bash() -> str:
         f'        {_bar(opts)}) COMPREPLY=($(compgen -W "{" ".join(words)}" -- "$cur")); return ;;'
         for opts, words in sorted(known.choices.items())
     ]
+    asked = [
+        f'        {_bar(opts)}) COMPREPLY=($(compgen -W "$(_kq_names {kind})" -- "$cur")); return ;;'
+        for kind, opts in ASKED.items()
+    ]
     words = [
         f'        "{" ".join(node.path[1:])}") words="{" ".join(known.words(node))}"'
-        + (" topics=1 ;;" if known.wants_topics(node) else " ;;")
+        + (f' names="{" ".join(kinds)}" ;;' if (kinds := known.wants(node)) else " ;;")
         for node in known.nodes
     ]
     return "\n".join(
         [
             _GENERATED.format(shell="bash"),
-            "_kq_topics() {",
+            "_kq_names() {",
             "    local args=() i",
             "    for ((i = 1; i < COMP_CWORD; i++)); do",
             '        case "${COMP_WORDS[i]}" in',
             '        -b | --bootstrap | -C | --profile) args+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]}") ;;',
             "        esac",
             "    done",
-            '    kq completion --topic-names "${args[@]}" 2>/dev/null',
+            '    kq completion "--$1-names" "${args[@]}" 2>/dev/null',
             "}",
             "_kq() {",
             '    local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD - 1]}"',
-            '    local path="" words="" topics="" skip="" i',
+            '    local path="" words="" names="" skip="" i kind',
             "    for ((i = 1; i < COMP_CWORD; i++)); do",
             '        if [[ -n $skip ]]; then skip=""; continue; fi',
             '        case "${COMP_WORDS[i]}" in',
@@ -103,14 +109,16 @@ def bash() -> str:
             "    done",
             '    case "$prev" in',
             *choices,
-            f'        {_bar(TOPIC_OPTIONS)}) COMPREPLY=($(compgen -W "$(_kq_topics)" -- "$cur")); return ;;',
+            *asked,
             f'        {_bar(PROFILE_OPTIONS)}) COMPREPLY=($(compgen -W "$({PROFILES})" -- "$cur")); return ;;',
             f'        {valued}) COMPREPLY=($(compgen -f -- "$cur")); return ;;',
             "    esac",
             '    case "$path" in',
             *words,
             "    esac",
-            '    if [[ -n $topics && $cur != -* ]]; then words="$words $(_kq_topics)"; fi',
+            "    if [[ $cur != -* ]]; then",
+            '        for kind in $names; do words="$words $(_kq_names $kind)"; done',
+            "    fi",
             '    COMPREPLY=($(compgen -W "$words" -- "$cur"))',
             "}",
             "complete -o default -F _kq kq",
@@ -142,26 +150,27 @@ def zsh() -> str:
             rows = [f"{choice}:" for argument in node.arguments for choice in argument.choices]
             rows += [f"{opt}:{option.help}" for option in node.options for opt in option.opts]
         quoted = " ".join(_zsh_quoted(row.replace("\\", "\\\\")) for row in rows)
-        topics = " topics=1" if known.wants_topics(node) else ""
-        cases.append(f"        {_zsh_quoted(' '.join(node.path[1:]))}) rows=({quoted}){topics} ;;")
+        kinds = known.wants(node)
+        names = f" names=({' '.join(kinds)})" if kinds else ""
+        cases.append(f"        {_zsh_quoted(' '.join(node.path[1:]))}) rows=({quoted}){names} ;;")
     return "\n".join(
         [
             "#compdef kq",
             _GENERATED.format(shell="zsh"),
-            "_kq_topics() {",
-            "    local -a args names",
+            "_kq_names() {",
+            "    local -a args found",
             "    local i",
             "    for ((i = 2; i < CURRENT; i++)); do",
             "        case $words[i] in",
             "        -b|--bootstrap|-C|--profile) args+=($words[i] $words[i+1]) ;;",
             "        esac",
             "    done",
-            '    names=(${(f)"$(kq completion --topic-names $args 2>/dev/null)"})',
-            "    compadd -a names",
+            '    found=(${(f)"$(kq completion --$1-names $args 2>/dev/null)"})',
+            "    compadd -a found",
             "}",
             "_kq() {",
-            "    local where='' topics='' skip='' i word",
-            "    local -a rows",
+            "    local where='' skip='' i word kind",
+            "    local -a rows names",
             "    for ((i = 2; i < CURRENT; i++)); do",
             "        word=$words[i]",
             "        if [[ -n $skip ]]; then skip=''; continue; fi",
@@ -176,14 +185,14 @@ def zsh() -> str:
             "    done",
             "    case $words[CURRENT-1] in",
             *choices,
-            f"        {_bar(TOPIC_OPTIONS)}) _kq_topics; return ;;",
+            *[f"        {_bar(opts)}) _kq_names {kind}; return ;;" for kind, opts in ASKED.items()],
             f'        {_bar(PROFILE_OPTIONS)}) compadd -- ${{(f)"$({PROFILES})"}}; return ;;',
             f"        {valued}) _files; return ;;",
             "    esac",
             "    case $where in",
             *cases,
             "    esac",
-            "    if [[ -n $topics && $words[CURRENT] != -* ]]; then _kq_topics; fi",
+            "    if [[ $words[CURRENT] != -* ]]; then for kind in $names; do _kq_names $kind; done; fi",
             "    _describe kq rows",
             "}",
             'if [[ $funcstack[1] == _kq ]]; then _kq "$@"; else compdef _kq kq; fi',
@@ -224,8 +233,8 @@ def fish() -> str:
         "    set -l at (__kq_path)",
         '    test "$at" = "$argv"',
         "end",
-        "function __kq_topics",
-        "    kq completion --topic-names 2>/dev/null",
+        "function __kq_names",
+        "    kq completion --$argv-names 2>/dev/null",
         "end",
         "complete -c kq -f",
     ]
@@ -233,8 +242,7 @@ def fish() -> str:
         where = f"-n {_fish_quoted('__kq_at ' + ' '.join(node.path[1:]))}" if len(node.path) > 1 else "-n '__kq_at'"
         for command in node.commands:
             lines.append(f"complete -c kq {where} -a {command.path[-1]} -d {_fish_quoted(command.help.rstrip('.'))}")
-        if not node.commands and known.wants_topics(node):
-            lines.append(f"complete -c kq {where} -a '(__kq_topics)'")
+        lines += [f"complete -c kq {where} -a '(__kq_names {kind})'" for kind in known.wants(node)]
         for argument in node.arguments:
             if argument.choices:
                 lines.append(f"complete -c kq {where} -a {_fish_quoted(' '.join(argument.choices))}")
@@ -248,8 +256,8 @@ def _fish_option(option: Option) -> str:
     if option.metavar is not None:
         if option.choices:
             value = f" -x -a {_fish_quoted(' '.join(option.choices))}"
-        elif set(TOPIC_OPTIONS) & set(option.opts):
-            value = " -x -a '(__kq_topics)'"
+        elif kinds := [kind for kind, opts in ASKED.items() if set(opts) & set(option.opts)]:
+            value = f" -x -a '(__kq_names {kinds[0]})'"
         elif set(PROFILE_OPTIONS) & set(option.opts):
             value = f" -x -a '({PROFILES})'"
         else:

@@ -10,13 +10,17 @@ from kq.cli.groups.rhythm import WatchCommand, parse_rhythm
 from kq.cli.groups.selection import one_group
 from kq.cli.tree import flags
 from kq.cli.tree.command import TableCommand
-from kq.cli.tree.nouns import noun_app
+from kq.cli.tree.nouns import Noun, noun_app
 
 if TYPE_CHECKING:
     from kq.cli.run.call import Call
 
 app = noun_app(
-    "groups", "Consumer groups and how far behind they are.", "kq groups list\nkq groups describe billing", alone="list"
+    "groups",
+    "Consumer groups and how far behind they are.",
+    "kq groups list\nkq groups describe billing",
+    alone="list",
+    elsewhere={"reset": Noun("kq.cli.reset_offsets.commands", single=True)},
 )
 
 One = Annotated[str | None, flags.argument("GROUP", "the group")]

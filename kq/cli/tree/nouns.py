@@ -35,6 +35,7 @@ class NounGroup(TyperGroup):
 
     alone: str | None = None
     nouns: dict[str, Noun] = {}  # noqa: RUF012  a table, filled by the root alone
+    elsewhere: dict[str, Noun] = {}  # noqa: RUF012  other spellings of commands that are no part of this group
 
     def list_commands(self, ctx: Context) -> list[str]:
         return list(self.nouns) or list(self.commands)
@@ -43,6 +44,8 @@ class NounGroup(TyperGroup):
         name = self.canonical(cmd_name)
         if name in self.nouns and name not in self.commands:
             self.commands[name] = load(name, self.nouns[name])
+        if name in self.elsewhere:
+            return load(name, self.elsewhere[name])
         return self.commands.get(name)
 
     def canonical(self, name: str) -> str:
@@ -119,9 +122,11 @@ def _metavar(opt: str) -> str:
     return next(flag.metavar or "" for flag in SHARED.values() if opt in flag.opts)
 
 
-def noun_app(name: str, help: str, epilog: str, *, alone: str | None = None) -> typer.Typer:
+def noun_app(
+    name: str, help: str, epilog: str, *, alone: str | None = None, elsewhere: dict[str, Noun] | None = None
+) -> typer.Typer:
     """The Typer of one noun with several commands."""
-    cls = type(f"{name.title()}Group", (NounGroup,), {"alone": alone})
+    cls = type(f"{name.title()}Group", (NounGroup,), {"alone": alone, "elsewhere": elsewhere or {}})
     return typer.Typer(name=name, help=help, epilog=epilog, cls=cls, **PLAIN_TYPER)
 
 

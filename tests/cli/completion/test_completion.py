@@ -98,6 +98,23 @@ def test_names_of_topics(cluster: str, topic: str) -> None:
     assert completed("kq topic describe x", KQ_BOOTSTRAP="127.0.0.1:1") == []
 
 
+def test_names_of_groups(cluster: str, topic: str) -> None:
+    from confluent_kafka import Consumer, TopicPartition
+
+    run("topic", "create", topic).ok()
+    group = f"{topic}-readers"
+    consumer = Consumer({"bootstrap.servers": cluster, "group.id": group})
+    try:
+        consumer.commit(offsets=[TopicPartition(topic, 0, 0)], asynchronous=False)
+    finally:
+        consumer.close()
+    assert completed(f"kq groups describe {group[:-3]}") == [group]
+    assert completed(f"kq groups peek -g {group[:-3]}") == [group]
+    assert {topic, group} <= set(completed(f"kq groups delete-offsets {topic}"))
+    assert completed(f"kq topic describe {group}") == []
+
+
 def test_asking_for_names_is_quiet() -> None:
     assert run("completion", "--topic-names", "-b", "127.0.0.1:1") == (0, "", "")
+    assert run("completion", "--group-names", "-b", "127.0.0.1:1") == (0, "", "")
     assert run("completion", "--topic-names", "-C", "nope") == (0, "", "")

@@ -131,3 +131,10 @@ def test_nonsense(args: list[str], words: str) -> None:
 def test_failures_have_one_sentence() -> None:
     with pytest.raises(Failure):
         choose_groups(["\udcff"])
+
+
+def test_groups_reset_is_reset_offsets() -> None:
+    for words in (["reset-offsets"], ["groups", "reset"], ["group", "reset"]):
+        ran = run(*words, "-h").ok()
+        assert "--to-earliest" in ran.out, words
+    assert run("groups", "reset").err.startswith("kq: groups reset: GROUP is missing")
