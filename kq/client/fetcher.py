@@ -99,6 +99,11 @@ class Fetcher:
         """These were moved, paused or resumed: they are looked at before anything more is asked about them."""
         self._touched.update(readers)
 
+    def placed(self, reader: Reader) -> None:
+        """Its place is known now; where that is its stop, nothing will come, and who waits is told."""
+        if reader.finished:
+            self._news()
+
     def take(self) -> list[Fetched]:
         """Everything that has come for readers that still want it, in the order it came."""
         fetched: list[Fetched] = []

@@ -122,6 +122,7 @@ class Housekeeper:
                 continue
             if listed.error is None:
                 reader.move(listed.offset)
+                self._fetcher.placed(reader)
             elif is_retriable(listed.error):
                 self._fetcher.failed([reader], listed.error)
             else:

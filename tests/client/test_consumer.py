@@ -63,6 +63,16 @@ async def test_places_and_stops(bootstrap: str, name: str) -> None:
 
 
 @asynchronous
+async def test_a_partition_that_begins_at_its_stop_is_finished_at_once(bootstrap: str, name: str) -> None:
+    async with connect(settings(bootstrap)) as cluster:
+        await make(cluster, name, 0)
+        async with Consumer(cluster) as consumer:
+            consumer.assign({(name, 0): EARLIEST}, {(name, 0): 0})
+            assert await asyncio.wait_for(consumer.fetch(), 30) == []
+            assert consumer.finished
+
+
+@asynchronous
 async def test_many_small_fetches_lose_nothing(bootstrap: str, name: str) -> None:
     async with connect(settings(bootstrap, max_partition_fetch_bytes=3000, batch_size=700)) as cluster:
         await make(cluster, name, *[400] * 6)

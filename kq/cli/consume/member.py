@@ -111,7 +111,8 @@ class _Member:
                 try:
                     taken = await self._sink.take(fetched, self._left)
                 except Stopped as stopped:
-                    self._note(pair, stopped.share.next_offset, stopped.share.records)
+                    if stopped.share.records:
+                        self._note(pair, stopped.share.next_offset, stopped.share.records)
                     raise Failure(f"{stopped}; it comes again") from None
                 self._note(pair, taken.next_offset, taken.records)
                 if self._left == 0:
