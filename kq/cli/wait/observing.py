@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kq.cli.output.units import counted
-from kq.cli.partitions.selection import MISSING_CODES
 from kq.cli.run.failures import did_you_mean
 from kq.cli.wait.conditions import LAG, MEMBERS, OF_GROUP, TOPIC, Condition, Observed
 from kq.client.lag.asking import survey
@@ -35,7 +34,7 @@ async def _topics(cluster: Cluster, names: Sequence[str]) -> dict[str, Observed]
     found = {}
     for name in names:
         topic = metadata.topics.get(name)
-        if topic is None or topic.error.name in MISSING_CODES:
+        if topic is None or topic.error == Err.UNKNOWN_TOPIC_OR_PARTITION:
             known = (await cluster.metadata(None, max_age_ms=0)).topics
             found[name] = Observed(None, f"there is no topic '{name}'{did_you_mean(name, set(known) - {name})}")
             continue
