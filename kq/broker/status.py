@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from kq import __version__
+from kq.broker.groups import status as groups
 from kq.broker.metrics import LATENCY_BUCKETS_S
 from kq.broker.partition import Partition
 from kq.machines.image import TopicImage
@@ -116,7 +117,7 @@ def _text(start_response: StartResponse, line: str, text: str) -> Iterable[bytes
 
 def status(broker: Broker) -> dict[str, Any]:
     """What `/v1/status` answers. Times are ms, sizes bytes; offsets are exact."""
-    metrics, cleaning, history = broker.metrics, broker.cleaning, broker.groups.history
+    metrics, cleaning = broker.metrics, broker.cleaning
     return {
         "_version": STATUS_VERSION,
         "version": __version__,
@@ -157,7 +158,7 @@ def status(broker: Broker) -> dict[str, Any]:
             if stats.count
         },
         "topics": [_topic(broker, topic) for topic in broker.image.topics.values()],
-        "groups": [{"group": name, "history": history.shown(name)} for name in history.groups],
+        "groups": groups.shown(broker.groups),
     }
 
 

@@ -71,17 +71,7 @@ def encode(fact: Fact) -> tuple[bytes, bytes | None]:
     version = None
     if isinstance(value, facts.OffsetCommitValue) and value.expire_timestamp >= 0:
         version = _COMMIT_WITH_EXPIRY
-    elif isinstance(value, facts.ConsumerGroupCurrentMemberAssignmentValue):
-        value = value._replace(
-            assigned_partitions=_without_empty_epochs(value.assigned_partitions),
-            partitions_pending_revocation=_without_empty_epochs(value.partitions_pending_revocation),
-        )
     return encoded_key, table.encode_value(cast("Message", value), version)
-
-
-def _without_empty_epochs(topics: Sequence[facts.AssignedTopic]) -> Any:
-    """Null where there are none: the tag is left out."""
-    return [topic._replace(assignment_epochs=cast("Any", topic.assignment_epochs or None)) for topic in topics]
 
 
 def decode(key: bytes, value: bytes | None) -> Fact | None:
@@ -155,7 +145,8 @@ def _current(m: Message) -> facts.ConsumerGroupCurrentMemberAssignmentValue:
 
 
 def _assigned(topic: Message) -> facts.AssignedTopic:
-    return facts.AssignedTopic(topic.topic_id, tuple(topic.partitions), tuple(topic.assignment_epochs or ()))
+    epochs = topic.assignment_epochs
+    return facts.AssignedTopic(topic.topic_id, tuple(topic.partitions), None if epochs is None else tuple(epochs))
 
 
 def _regex(m: Message) -> facts.ConsumerGroupRegularExpressionValue:
