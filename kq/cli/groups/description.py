@@ -88,7 +88,7 @@ def _print(call: Call, look: Look, view: View, rhythm: Rhythm) -> None:
         head = [] if view.by == "group" or call.form.names else [Column("GROUP")]
         rows = [Row([group.id, *line.cells] if head else line.cells) for group, line in view.lines(look, look.groups)]
         print_frame(call, look, rhythm, columns=[*head, *view.columns], rows=rows)
-        for group in look.groups:
+        for group in look.groups if look.number == 0 else ():
             for alert in alerts_of(group):
                 call.warn(f"{group.id}: {alert}")
     elif view.by == "group":
