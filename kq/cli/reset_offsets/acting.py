@@ -32,25 +32,25 @@ UNKNOWN_OUTCOME = (ConnectionLost, RequestTimedOut)  # it may have been done: th
 
 async def act(cluster: Cluster, call: Call, plan: Plan) -> dict[TopicPartition, KafkaError]:
     """What was refused, by partition. Raises Failure when the group is active again."""
-    moving = plan.moving
-    if not moving:
+    moving, undoes = plan.moving, plan.undoes
+    if not moving and undoes is None:
         return {}
     metadata = await cluster.metadata(sorted({step.topic for step in moving}))
+    moves = {
+        step.pair: journal.Move(uuid_text(metadata.topics[step.topic].id), step.before, step.after) for step in moving
+    }
     entry = journal.write(
         await journal_directory(cluster, plan.group),
         group=plan.group,
         cluster_id=metadata.cluster_id or "",
         command=shlex.join(["kq", *call.args]),
-        moves={
-            step.pair: journal.Move(uuid_text(metadata.topics[step.topic].id), step.before, step.after)
-            for step in moving
-        },
-        undoes=plan.undoes,
+        moves=moves if undoes is None else {**undoes.moves, **moves},
+        undoes=None if undoes is None else undoes.entry,
     )
     errors = await _commit(cluster, plan)
     refused = {pair for pair, error in errors.items() if not isinstance(error, UNKNOWN_OUTCOME)}
     if refused:
-        journal.take_out(entry, refused)
+        journal.take_out(entry, refused if len(refused) < len(moving) else entry.moves.keys())
     if errors and all(error.code in JOINED for error in errors.values()):
         described = await describe(cluster, plan.group)
         if is_active(described):

@@ -25,6 +25,7 @@ from kq.cli.run.failures import Failure, Hint, NotFound, Unfinished
 from kq.client import Admin, GroupOffset
 
 if TYPE_CHECKING:
+    from kq.cli.reset_offsets.journal import Move
     from kq.cli.run.call import Call
     from kq.client import Cluster, TopicPartition
 
@@ -32,12 +33,20 @@ MOST_TOLD = 5
 Commits = Mapping["TopicPartition", GroupOffset]
 
 
+class Undoes(NamedTuple):
+    """The reset that a plan takes back: the name of the journal's entry, and what the plan settles of it, also where
+    nothing is to be moved (any more)."""
+
+    entry: str
+    moves: Mapping[TopicPartition, Move]
+
+
 class Plan(NamedTuple):
     group: str
     state: str  # as the broker calls it; "": there is no such group yet
     words: str  # where to: end of `move 3 of 3 partitions`
     steps: list[Step]
-    undoes: str | None = None  # name of the journal's entry
+    undoes: Undoes | None = None
 
     @property
     def moving(self) -> list[Step]:

@@ -81,7 +81,7 @@ def _envelope(call: Call, result: Result) -> None:
         group=plan.group,
         state=plan.state or None,
         executed=result.executed,
-        undoes=plan.undoes,
+        undoes=None if plan.undoes is None else plan.undoes.entry,
         partitions=partitions,
         moved=len(result.done),
         read_again=again,
@@ -133,7 +133,7 @@ def _say_next(call: Call, result: Result, export: str | None) -> None:
             call.note_always(f"Undo: {call.instead(result.plan.group, '--undo')}")
         return
     call.note_always(f"{words} Nothing has been changed.")
-    if result.done:
+    if result.done or result.plan.undoes is not None:
         group = result.plan.group
         again = call.instead(group, "--from-file", export, "--execute") if export else call.again("--execute")
         call.note_always(f"To do it:  {again}")

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from kq.cli.groups.members import active_words, member_names
-from kq.cli.output.units import first_few
+from kq.cli.output.units import duration_text, first_few
 from kq.cli.run.failures import Failure, NotInTime
 from kq.client import Admin
 from kq.errors import Err
@@ -35,7 +35,7 @@ async def group_at_rest(
         if not wait:
             raise active(described)
         if deadline_s is not None and time.monotonic() >= deadline_s:
-            raise NotInTime(f"{_still(described)} after {timeout_s:g}s")
+            raise NotInTime(f"after {duration_text((timeout_s or 0) * 1000)}: {_still(described)}")
         names = sorted(member_names(described.members).values())
         if names != told:
             call.note_always(f"waiting for {first_few(names, MOST_NAMED) or 'the group'} to leave")

@@ -4,6 +4,7 @@ Rules
 - A commit that was there before comes back as it was, with its metadata; where there was none, it is removed.
 - What happened since is told: commits that moved on, topics that were deleted or made anew. The latter are left out: an
   offset of the old topic means nothing in the new one.
+- An undo settles its reset even where nothing is to be moved any more: the next one goes a step further back.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from kq.cli.output.units import first_few, local_text
 from kq.cli.partitions.selection import Choice, Selected, Wanted, select
 from kq.cli.reset_offsets import journal
-from kq.cli.reset_offsets.planning import MOST_TOLD, Plan, commits_of, measured, steps_of, tell_moved
+from kq.cli.reset_offsets.planning import MOST_TOLD, Plan, Undoes, commits_of, measured, steps_of, tell_moved
 from kq.cli.reset_offsets.steps import offset_of
 from kq.cli.run.failures import NotFound
 from kq.wire.primitives import uuid_text
@@ -45,7 +46,7 @@ async def plan_undo(cluster: Cluster, call: Call, group: str, choice: Choice, st
     measures = await measured(cluster, call, kept)
     at = local_text(entry.at_ms, utc=call.form.utc)
     steps = steps_of(measures, commits, {pair: moves[pair].before for pair in kept})
-    return Plan(group, state, f"back to before the reset of {at}", steps, entry.name)
+    return Plan(group, state, f"back to before the reset of {at}", steps, Undoes(entry.name, moves))
 
 
 async def journal_directory(cluster: Cluster, group: str) -> Path:

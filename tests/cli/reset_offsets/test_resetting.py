@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from kq.cli.reset_offsets import acting, journal
 from tests.cli.harness import Terminal, run, spawn
 from tests.cli.members import commit, committed, fill, member
 
@@ -140,8 +143,7 @@ def test_an_active_group_is_refused_by_name(cluster: str, orders: str, protocol:
         late = run("reset-offsets", group, "--to-earliest", "--execute", "--wait-empty", "--timeout", "0.3")
         assert (late.code, late.out) == (4, "")
         assert late.err.splitlines()[0].startswith("waiting for billing-1 @ 127.0.0.1, billing-2 @ 127.0.0.1")
-        assert late.err.splitlines()[-1].startswith(f"kq: group {group} is active: billing-")
-        assert late.err.endswith(" after 0.3s\n")
+        assert late.err.splitlines()[-1].startswith(f"kq: after 0.3s: group {group} is active: billing-")
     assert committed(cluster, group, orders, 3) == {0: 5}
     assert run("reset-offsets", group, "--undo").code == 3  # nothing was journalled
 
@@ -241,6 +243,52 @@ def test_without_a_journal_nothing_is_changed(cluster: str, orders: str, own_hom
     ran = run("reset-offsets", orders, "--to-latest", "--execute")
     assert (ran.code, ran.out) == (1, "")
     assert "cannot be journalled" in ran.err
+    assert committed(cluster, orders, orders, 3) == {0: 5, 2: 15}
+
+
+def test_a_run_that_is_cut_off_before_the_commit_is_sent(
+    cluster: str, orders: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal knows a reset that never was: undoing it moves nothing, and the next undo takes the one before."""
+    run("reset-offsets", orders, "--to", "+1", "-t", f"{orders}:0", "--execute").ok()
+
+    def cut_off(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(acting, "_commit", cut_off)
+        assert run("reset-offsets", orders, "--to-latest", "--execute").code == 130
+    assert committed(cluster, orders, orders, 3) == {0: 1, 2: 15}
+    ran = run("reset-offsets", orders, "--undo", "--execute").ok()
+    assert ran.out == HEADER + f"{orders}:0\t1\t1\t0\tstays\n{orders}:1\t-\t-\t-\tno_commit\n"
+    assert run("reset-offsets", orders, "--undo", "--execute").ok()
+    assert committed(cluster, orders, orders, 3) == {0: 5, 2: 15}
+
+
+def test_a_member_that_comes_between_plan_and_commit(
+    cluster: str, orders: str, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = journal.write
+    with contextlib.ExitStack() as joined:
+
+        def join_and_write(*args: Any, **more: Any) -> journal.Entry:
+            joined.enter_context(member(cluster, orders, orders))
+            return write(*args, **more)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(journal, "write", join_and_write)
+            ran = run("reset-offsets", orders, "--to-latest", "--execute")
+    said = f"kq: group {orders} is active: billing-1 @ 127.0.0.1; stop them, or add --wait-empty\n"
+    assert ran == (1, "", said)
+    assert committed(cluster, orders, orders, 3) == {0: 5, 2: 15}
+    assert list((own_home / "state").rglob("*.json")) == []
+
+
+def test_groups_reset_is_the_same(cluster: str, orders: str) -> None:
+    ran = run("groups", "reset", orders, "--to-latest", "--execute").ok()
+    assert ran.out.startswith(HEADER)
+    assert ran.err.endswith(f"Undo: kq groups reset {orders} --undo\n")
+    assert run("groups", "reset", orders, "--undo", "--execute").ok()
     assert committed(cluster, orders, orders, 3) == {0: 5, 2: 15}
 
 
