@@ -52,7 +52,7 @@ __all__ = ["GroupConsumer"]
 
 log = logging.getLogger("kq.client")
 
-LEAVE_MS = 5_000  # how long a coordinator that does not answer may hold up closing
+LEAVE_MS = 5_000  # how long a coordinator that does not answer may hold up closing, for each of two reasons
 
 
 class GroupConsumer:
@@ -98,6 +98,7 @@ class GroupConsumer:
             stops,
         )
         self._errands = Errands(finished=self._news.set, crashed=self._crashed)
+        self._commits: set[asyncio.Task[None]] = set()  # those under way that nobody has to wait for
         self._closed = False
         self._driver.start()
         if settings.enable_auto_commit:
@@ -167,6 +168,8 @@ class GroupConsumer:
         """The same without waiting, tried once. Commits leave in the order of the calls. Who awaits the task gets what
         went wrong; otherwise the log does."""
         task = asyncio.ensure_future(self._committer.commit(self._chosen(offsets), 0))
+        self._commits.add(task)  # the loop itself holds tasks weakly
+        task.add_done_callback(self._commits.discard)
         task.add_done_callback(_told)
         return task
 
@@ -245,6 +248,8 @@ class GroupConsumer:
             await self._errands.close()
             if all_processed:
                 self._committer.processed()
+            if self._commits:
+                await asyncio.wait(self._commits, timeout=LEAVE_MS / 1000)
             await self._holding.end()
             if leave if leave is not None else me.instance_id is None:
                 await self._leave()

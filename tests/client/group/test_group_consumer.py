@@ -105,6 +105,17 @@ async def test_commits_survive_whoever_made_them(bootstrap: str, name: str) -> N
 
 
 @asynchronous
+async def test_commits_that_nobody_waits_for_are_made_before_the_end(bootstrap: str, name: str) -> None:
+    async with connect(settings(bootstrap)) as cluster:
+        await fill(cluster, name, 10, 1)
+        async with GroupConsumer(cluster, name, [name], quick(bootstrap, enable_auto_commit=False)) as consumer:
+            await read(consumer, 10)
+            for offset in range(1, 11):
+                consumer.commit_soon({(name, 0): offset})
+        assert await commits(cluster, name) == {(name, 0): 10}
+
+
+@asynchronous
 async def test_a_place_that_was_sought_is_committed(bootstrap: str, name: str) -> None:
     async with connect(settings(bootstrap)) as cluster:
         await fill(cluster, name, 10, 1)

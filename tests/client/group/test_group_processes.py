@@ -52,7 +52,8 @@ async def test_members_are_killed_and_nothing_is_missed(
 
     async def settled(among: list[Member]) -> None:
         async def shared() -> bool:
-            return sorted(int(p) for member in among for p in member.assignment) == list(range(12))
+            shared = sorted(int(number) for member in among for number in member.assignment)
+            return shared == list(range(12)) and all(member.assignment for member in among)
 
         await until(shared, f"{len(among)} processes share twelve partitions")
 

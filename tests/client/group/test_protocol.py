@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
-from kafka.coordinator.assignors.sticky.sticky_assignor import StickyAssignorUserData
 from kafka.protocol.consumer.metadata import ConsumerProtocolAssignment, ConsumerProtocolSubscription
 
 from kq.client.group.protocol import (
@@ -61,6 +62,6 @@ def test_no_bytes_are_no_partitions_and_half_of_them_an_error() -> None:
 
 
 def test_what_sticky_remembers() -> None:
-    theirs = StickyAssignorUserData.decode(encode_memory(FULL.owned, 7))
-    assert [(topic, list(numbers)) for topic, numbers in theirs.previous_assignment] == [("a", [0, 2]), ("b", [1])]
-    assert theirs.generation == 7
+    """As Java writes it: no version before it (kafka-python 3 puts one there)."""
+    topics = b"\0\x01a" + struct.pack(">i2i", 2, 0, 2), b"\0\x01b" + struct.pack(">ii", 1, 1)
+    assert encode_memory(FULL.owned, 7) == struct.pack(">i", 2) + b"".join(topics) + struct.pack(">i", 7)
