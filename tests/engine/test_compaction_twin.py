@@ -19,10 +19,10 @@ import pytest
 from kq.engine.log import Log
 from kq.engine.settings import LogSettings
 from kq.record import compression
-from kq.record.batch import Record, decode_records, encode_batch, parse_header
+from kq.record.batch import Record, decode_records, encode_batch, iter_batches, parse_header
 from tests.support import twins
 from tests.support.batches import NOW, append, flush, marker, open_log, read_all, retain
-from tests.support.compacting import LIMIT, committed, compact, find, folded, records, stable, twin
+from tests.support.compacting import LIMIT, Expected, committed, compact, find, folded, records, stable, twin
 from tests.support.memory_disk import MemoryDisk
 
 SEEDS = range(int(os.environ.get("KQ_CRASH_SEEDS", "40")))
@@ -133,16 +133,16 @@ class Life:
             if region is not None:
                 self.kept_region = region, region.read()
 
-    def compare(self, expected: list[object], before: dict[int, bytes]) -> None:
+    def compare(self, expected: list[Expected], before: dict[int, bytes]) -> None:
         found = dict(zip((parse_header(one).base_offset for one in self.stored()), self.stored(), strict=True))
         for one in expected:
-            batch = found.pop(one.header.base_offset)  # type: ignore[attr-defined]
+            batch = found.pop(one.header.base_offset)
             header = parse_header(batch)
-            want = one.header  # type: ignore[attr-defined]
-            if one.is_untouched:  # type: ignore[attr-defined]
+            want = one.header
+            if one.is_untouched:
                 assert batch == before[header.base_offset]
                 continue
-            assert decode_records(batch, limit=LIMIT) == one.records  # type: ignore[attr-defined]
+            assert decode_records(batch, limit=LIMIT) == one.records
             assert (header.last_offset, header.leader_epoch, header.base_sequence) == (
                 want.last_offset,
                 want.leader_epoch,
@@ -151,9 +151,9 @@ class Life:
             assert (header.producer_id, header.producer_epoch) == (want.producer_id, want.producer_epoch)
             assert (header.is_control, header.is_transactional) == (want.is_control, want.is_transactional)
             horizon = header.base_timestamp if header.has_delete_horizon else None
-            assert horizon == one.horizon_ms  # type: ignore[attr-defined]
-            if one.records:  # type: ignore[attr-defined]
-                latest = max(record.timestamp for record in one.records)  # type: ignore[attr-defined]
+            assert horizon == one.horizon_ms
+            if one.records:
+                latest = max(record.timestamp for record in one.records)
                 assert (header.max_timestamp, header.codec) == (latest, want.codec)
         assert not found
 
@@ -188,7 +188,7 @@ class Life:
     def stored(self) -> list[bytes]:
         """Every batch of every segment, also those below the log start."""
         logs = twins.segments(self.disk)
-        return [log[at : at + header.size] for log in logs.values() for at, header in twins.iter_batches(log)]
+        return [log[at : at + header.size] for log in logs.values() for at, header in iter_batches(log)]
 
     def check(self) -> None:
         log = self.log
