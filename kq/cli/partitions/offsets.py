@@ -13,9 +13,11 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import Enum
 from typing import NamedTuple
 
-from kq.cli.run.failures import Usage
+from kq.cli.run.failures import Usage, did_you_mean
 
 EXAMPLES = "write @2026-11-21, @14:00, @-1h or @1700000000000"
+POSITIONS = "write start, end, 100, +100, -100, @14:00 or @-1h"
+SPANS = "write start, end, 100, +100, -100, 100:200, :end, @14:00 or @-1h"
 
 
 class Base(Enum):
@@ -52,9 +54,9 @@ def parse_span(text: str, *, now_ms: int, zone: tzinfo | None = None, flag: str 
         return _time_span(text, written, now_ms, zone)
     first, colon, second = text.partition(":")
     if not colon:
-        return Span(_position(first, written))
-    start = _position(first, written) if first else START
-    stop = _position(second, written) if second else None
+        return Span(_position(first, written, SPANS))
+    start = _position(first, written, SPANS) if first else START
+    stop = _position(second, written, SPANS) if second else None
     if stop is not None and start.base is stop.base is Base.OFFSET and stop.value < start.value:
         raise Usage(f"{written}: ends before it begins")
     return Span(start, stop)
@@ -62,23 +64,28 @@ def parse_span(text: str, *, now_ms: int, zone: tzinfo | None = None, flag: str 
 
 def parse_position(text: str, *, now_ms: int, zone: tzinfo | None = None, flag: str = "-o") -> Position:
     """A single position, for commands that take no range."""
+    if not text.startswith("@") and ":" not in text:
+        return _position(text, f"{flag} {text}", POSITIONS)
     span = parse_span(text, now_ms=now_ms, zone=zone, flag=flag)
     if span.stop is not None:
         raise Usage(f"{flag} {text}: one position is wanted here, not a range")
     return span.start
 
 
-def _position(text: str, written: str) -> Position:
-    if text in ("start", "beginning", "earliest"):
+STARTS, ENDS = ("start", "beginning", "earliest"), ("end", "latest")
+
+
+def _position(text: str, written: str, examples: str) -> Position:
+    if text in STARTS:
         return START
-    if text in ("end", "latest"):
+    if text in ENDS:
         return END
     if re.fullmatch(r"[+-]?[0-9]{1,19}", text):
         number = int(text)
         if text[0] == "+":
             return Position(Base.START, number)
         return Position(Base.END, number) if text[0] == "-" else Position(Base.OFFSET, number)
-    raise Usage(f"{written}: not an offset; write start, end, 100, +100, -100, 100:200, :end, @14:00 or @-1h")
+    raise Usage(f"{written}: not an offset{did_you_mean(text, (*STARTS, *ENDS))}; {examples}")
 
 
 def _time_span(text: str, written: str, now_ms: int, zone: tzinfo | None) -> Span:

@@ -93,7 +93,9 @@ def test_durations(text: str, ms: int) -> None:
     [
         ({}, "reset-offsets: where to?"),
         ({"--to": "end", "--undo": True}, "reset-offsets: --to and --undo say different things; give one of them"),
-        ({"--to": "yesterday"}, "--to yesterday: not an offset"),
+        ({"--to": "yesterday"}, "--to yesterday: not an offset; write start, end, 100, +100, -100, @14:00 or @-1h"),
+        ({"--to": "lastest"}, "--to lastest: not an offset; did you mean 'latest'?; write start,"),
+        ({"--to": "99999999999999999999"}, "--to 99999999999999999999: not an offset"),
         ({"--to": "@yesterday"}, "--to @yesterday: not a time; write @2026-11-21"),
         ({"--to": "5:9"}, "--to 5:9: one position is wanted here, not a range"),
         ({"--to-datetime": "now"}, "--to-datetime now: not a date and time"),
