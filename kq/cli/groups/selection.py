@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from kq.cli.partitions.names import parse_pattern
-from kq.cli.run.failures import NotFound, Usage, did_you_mean, require_utf8
+from kq.cli.run.failures import Failure, NotFound, Usage, did_you_mean, require_utf8
 from kq.client import Admin
 from kq.errors import Err, KafkaError
 
@@ -73,7 +73,8 @@ async def select_groups(cluster: Cluster, call: Call, wanted: Sequence[WantedGro
         return sorted(set(exact))
     listings = await list_all(cluster, call)
     patterns = [one for one in wanted if one.pattern is not None]
-    return sorted({*exact, *matching(patterns, listings.groups, call.settings.bootstrap)})
+    readable = [name for name, listing in listings.groups.items() if listing.type in READABLE]
+    return sorted({*exact, *matching(patterns, readable, call.settings.bootstrap)})
 
 
 async def list_all(
@@ -86,15 +87,14 @@ async def list_all(
     return listings
 
 
-async def missing_group(cluster: Cluster, call: Call, name: str) -> NotFound | KafkaError:
+async def missing_group(cluster: Cluster, call: Call, name: str) -> Failure:
     """Why a group could not be described, when its coordinator says that there is none: it may be of a kind that kq
     does not read."""
     listings = await Admin(cluster).list_groups()
     there: GroupListing | None = listings.groups.get(name)
     if there is not None and there.type not in READABLE:
-        return KafkaError(
-            Err.GROUP_ID_NOT_FOUND, f"{name} is a {there.type} group; kq reads classic and consumer groups"
-        )
+        words = f"{name} is a {there.type} group; kq reads classic and consumer groups"
+        return Failure(words, code="UNSUPPORTED_GROUP_TYPE")
     return no_group(name, listings.groups, call.settings.bootstrap)
 
 

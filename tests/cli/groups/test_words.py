@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import cast
+
 import pytest
 
+from kq.cli.groups import selection
 from kq.cli.groups.filters import in_order, parse_lag, sort_place
 from kq.cli.groups.members import active_words, member_names
 from kq.cli.groups.narrowing import narrowed
 from kq.cli.groups.rhythm import ONCE, Rhythm, parse_rhythm
 from kq.cli.groups.selection import choose_groups, matching
 from kq.cli.groups.views import COLUMNS, columns_of, parse_by
+from kq.cli.output.render import Form
+from kq.cli.run.call import Call
 from kq.cli.run.failures import Failure, NotFound, Usage
-from kq.client import GroupMember
+from kq.client import Cluster, GroupListing, GroupListings, GroupMember
 from tests.cli.harness import run
 
 
@@ -138,3 +144,24 @@ def test_groups_reset_is_reset_offsets() -> None:
         ran = run(*words, "-h").ok()
         assert "--to-earliest" in ran.out, words
     assert run("groups", "reset").err.startswith("kq: groups reset: GROUP is missing")
+
+
+def test_groups_of_another_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A share group is listed; what a pattern means are those that kq can read."""
+
+    class Listing:
+        def __init__(self, cluster: Cluster) -> None:
+            self.groups = {name: GroupListing(name, "Stable", name) for name in ("classic", "consumer", "share")}
+
+        async def list_groups(self, states: object = (), types: object = ()) -> GroupListings:
+            return GroupListings(self.groups)
+
+    monkeypatch.setattr(selection, "Admin", Listing)
+    cluster = cast("Cluster", None)
+    call = Call("groups describe", [], json=False, quiet=False, verbose=0, form=Form(), error_color=False)
+    assert asyncio.run(selection.select_groups(cluster, call, choose_groups(["*"]))) == ["classic", "consumer"]
+    assert asyncio.run(selection.select_groups(cluster, call, choose_groups(["share"]))) == ["share"]
+    failure = asyncio.run(selection.missing_group(cluster, call, "share"))
+    assert failure.message == "share is a share group; kq reads classic and consumer groups"
+    assert failure.exit_code == 1
+    assert asyncio.run(selection.missing_group(cluster, call, "shar")).exit_code == 3
