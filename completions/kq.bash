@@ -68,7 +68,7 @@ _kq() {
         --section) COMPREPLY=($(compgen -W "partitions settings" -- "$cur")); return ;;
         -z|--compression) COMPREPLY=($(compgen -W "none gzip snappy lz4 zstd" -- "$cur")); return ;;
         -t|--topic) COMPREPLY=($(compgen -W "$(_kq_names topic)" -- "$cur")); return ;;
-        -g|--group) COMPREPLY=($(compgen -W "$(_kq_names group)" -- "$cur")); return ;;
+        -g|--group|--from-group) COMPREPLY=($(compgen -W "$(_kq_names group)" -- "$cur")); return ;;
         -C|--profile) COMPREPLY=($(compgen -W "$(kq profile list --names -q 2>/dev/null)" -- "$cur")); return ;;
         --acks|--advertise|--bootstrap|--broker|--by|--by-duration|--compression|--config|--count|--data-dir|--decode|--delimiter|--exec|--export|--format|--from-file|--from-group|--grep|--group|--header|--into|--key|--key-delimiter|--lag|--listen|--offset|--output|--partition|--partitions|--profile|--rate|--replication-factor|--report|--sample|--section|--shift-by|--size|--sort|--state|--tail|--timeout|--timestamp|--to|--to-datetime|--to-offset|--topic|--type|--unset|--watch|-C|-D|-G|-H|-K|-X|-b|-c|-f|-g|-k|-n|-o|-p|-r|-s|-t|-z) COMPREPLY=($(compgen -f -- "$cur")); return ;;
     esac

@@ -480,7 +480,7 @@ complete -c kq -n '__kq_at reset-offsets' -l to-current -d 'where it stands; wit
 complete -c kq -n '__kq_at reset-offsets' -l to-datetime -r -d '2026-11-21T14:00:00.000; UTC unless it says otherwise'
 complete -c kq -n '__kq_at reset-offsets' -l by-duration -r -d 'so long before now: P1DT12H, 90m, 7d'
 complete -c kq -n '__kq_at reset-offsets' -l shift-by -r -d 'from the commit, back if below 0'
-complete -c kq -n '__kq_at reset-offsets' -l from-group -r -d 'to where another group stands'
+complete -c kq -n '__kq_at reset-offsets' -l from-group -x -a '(__kq_names group)' -d 'to where another group stands'
 complete -c kq -n '__kq_at reset-offsets' -l from-file -r -d 'do exactly what an exported plan (JSON or Kafka\'s CSV) says'
 complete -c kq -n '__kq_at reset-offsets' -l undo -d 'back to before the last executed reset'
 complete -c kq -n '__kq_at reset-offsets' -l wait-empty -d 'wait until the group has no members'
