@@ -12,10 +12,8 @@ from collections.abc import Callable, Iterable
 from kq.cli.tree.walk import Node, Option, command_tree
 
 _GENERATED = "# Completion of kq for {shell}. Written by `kq completion {shell}`; do not edit."
-ASKED = {
-    "topic": ("-t", "--topic"),
-    "group": ("-g", "--group", "--from-group"),
-}  # options that take a name which the cluster knows
+# Options that take a name which the cluster knows.
+ASKED = {"topic": ("-t", "--topic"), "group": ("-g", "--group", "--from-group")}
 PROFILE_OPTIONS = ("-C", "--profile")
 PROFILES = "kq profile list --names -q 2>/dev/null"
 
