@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import subprocess
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TOOL = Path(os.environ.get("KQ_PEERS") or ROOT.parent / "shared" / "peers") / "kafka"
 # A tool that lives for a second is better off without the optimizing compiler: a third less CPU.
 SHORT_LIVED = {"KAFKA_HEAP": "256m", "JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1"}
+# And with the classes that the first tool on this machine has loaded, as the JVM keeps them: half of what is left.
+CLASSES = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kq-peers" / "classes.jsa"
 START_TIMEOUT_S = 180  # with the first download of the jars
 
 
@@ -43,21 +46,37 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """One of Kafka's own tools, such as `kafka-topics`; its words are in the failure."""
     given = stdin.encode() if isinstance(stdin, str) else stdin
-    done = subprocess.run(
-        [tool(), name, *map(os.fspath, arguments)],
-        input=given,
-        stdin=subprocess.DEVNULL if given is None else None,
-        capture_output=True,
-        timeout=timeout_s,
-        env={**os.environ, **(SHORT_LIVED if name.startswith("kafka-") else {}), **(env or {})},
-        check=False,
-    )
+    with _short_lived() if name.startswith("kafka-") else contextlib.nullcontext({}) as options:
+        done = subprocess.run(
+            [tool(), name, *map(os.fspath, arguments)],
+            input=given,
+            stdin=subprocess.DEVNULL if given is None else None,
+            capture_output=True,
+            timeout=timeout_s,
+            env={**os.environ, **options, **(env or {})},
+            check=False,
+        )
     result = subprocess.CompletedProcess(
         done.args, done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
     )
     if check and result.returncode != 0:
         raise AssertionError(f"{name} ended with {result.returncode}\n{result.stdout[-4000:]}\n{result.stderr[-4000:]}")
     return result
+
+
+@contextlib.contextmanager
+def _short_lived() -> Iterator[dict[str, str]]:
+    """The environment of a tool. An archive that does not fit (another JVM, other jars) is ignored by the JVM."""
+    new = CLASSES.with_name(f"{uuid.uuid4().hex}.jsa")
+    archive = f"-XX:SharedArchiveFile={CLASSES}" if CLASSES.exists() else f"-XX:ArchiveClassesAtExit={new}"
+    options = f"{SHORT_LIVED['JDK_JAVA_OPTIONS']} -Xlog:disable {archive}"
+    CLASSES.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield {**SHORT_LIVED, "JDK_JAVA_OPTIONS": options}
+        if new.exists():
+            new.replace(CLASSES)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def idempotent_producer(bootstrap: str, topic: str, count: int, room: Path) -> list[str | os.PathLike[str]]:
