@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -81,33 +82,37 @@ class Execution:
         known = record_id(rows.topic, rows.partition, rows.offsets[place])
         try:
             with self._database.transaction() as transaction:
-                if not self._seen.first_time(transaction, known):
-                    return None
-                code, printed = await self._run(rows, place, catch=True)
-                if code:
-                    raise _Undone
-                transaction.script(printed.decode("utf-8", "surrogateescape"))
-        except _Undone:
-            return _ending(code)
-        except Exception as fault:
-            return f"the database refused what the command printed: {_one_line(fault)}"
+                if self._seen.first_time(transaction, known):
+                    code, printed = await self._run(rows, place, catch=True)
+                    if code:
+                        raise _Undone(_ending(code))
+                    try:
+                        transaction.script(printed.decode("utf-8", "surrogateescape"))
+                    except Exception as fault:  # sqlite3's and psycopg's have no class in common
+                        raise _Undone(f"the database refused what the command printed: {_one_line(fault)}") from None
+        except _Undone as undone:
+            return str(undone)
         return None
 
     async def _run(self, rows: Rows, place: int, *, catch: bool) -> tuple[int, bytes]:
-        value = rows.values[place]
-        running = await asyncio.create_subprocess_shell(
-            self._command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE if catch else None,
-            env={**os.environb, **_described(rows, place)},
-        )
-        try:
-            printed, _ = await running.communicate(value or b"")
-        except BaseException:  # Ctrl-C: no command outlives the run
-            if running.returncode is None:
-                running.kill()
-                await running.wait()
-            raise
+        """How the command ended, and what it printed if that is wanted. The value lies in a file: a pipe would break
+        under a command that does not read it."""
+        with tempfile.TemporaryFile() as value:
+            value.write(rows.values[place] or b"")
+            value.seek(0)
+            running = await asyncio.create_subprocess_shell(
+                self._command,
+                stdin=value,
+                stdout=asyncio.subprocess.PIPE if catch else None,
+                env={**os.environb, **_described(rows, place)},
+            )
+            try:
+                printed, _ = await running.communicate()
+            except BaseException:  # Ctrl-C: no command outlives the run
+                if running.returncode is None:
+                    running.kill()
+                    await running.wait()
+                raise
         return running.returncode or 0, printed or b""
 
 
