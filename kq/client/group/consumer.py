@@ -17,7 +17,8 @@ Rules
 - With enable.auto.commit what was returned by one `fetch` is committed after the next one has begun, every
   auto.commit.interval.ms, before partitions are given up, and at `close`. When the block is left by an exception, what
   the last fetch returned is not.
-- Heartbeats go on while the user works, but who does not call `fetch` for max.poll.interval.ms is out.
+- Heartbeats go on while the user works, as long as he lets the event loop turn (`asyncio.to_thread` is for what does
+  not); but who does not call `fetch` for max.poll.interval.ms is out.
 - A member with group.instance.id does not leave the group at `close`: it may come back within session.timeout.ms and
   have its partitions as if nothing had been.
 - `fetch` raises what ends the membership, every time. Errors of single partitions come as Fetched with an error.

@@ -64,20 +64,14 @@ def assign_cooperative(counts: Mapping[str, int], members: Mapping[str, Subscrip
     memories = {member: _cooperative_memory(subscription) for member, subscription in members.items()}
     assignment, moving = _assign(counts, members, memories)
     if moving is None:
-        had = {partition for subscription in members.values() for partition in subscription.owned}
+        owned = {member: set(subscription.owned) for member, subscription in members.items()}
+        given_up = {p for member, partitions in assignment.items() for p in owned[member].difference(partitions)}
         moving = {
             partition: member
             for member, partitions in assignment.items()
             for partition in partitions
-            if partition in had and partition not in members[member].owned
+            if partition in given_up and partition not in owned[member]
         }
-        given_up = {
-            partition
-            for member, partitions in assignment.items()
-            for partition in members[member].owned
-            if partition not in partitions
-        }
-        moving = {partition: member for partition, member in moving.items() if partition in given_up}
     for partition, member in moving.items():
         assignment[member].remove(partition)
     return assignment
