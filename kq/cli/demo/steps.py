@@ -28,6 +28,8 @@ TOPIC = "words"
 PARTITIONS = 3
 NOTE_COLUMN = 43
 STOP_PATIENCE_S = 15.0
+GROUP = "demo"
+NO_WAIT_FOR_MEMBERS = "group.initial.rebalance.delay.ms=0"  # else a new group waits 3 s for more of them
 
 
 class Output(NamedTuple):
@@ -47,7 +49,7 @@ def run(call: Call, file: str | None, *, keep: bool) -> None:
     steps: list[dict[str, Any]] = []
     try:
         _show(call, f"Starting a broker of its own in {directory} …", end=" ")
-        ready = detached(Order(data_dir=directory, listen="127.0.0.1:0"))
+        ready = detached(Order(str(directory), listen="127.0.0.1:0", settings=[NO_WAIT_FOR_MEMBERS]))
         _show(call, ready["bootstrap"])
         steps = _Demo(call, ready["bootstrap"], directory, path, original).run()
     except Failure as failure:
@@ -95,7 +97,15 @@ class _Demo:
         if difference is not None:
             raise Failure(f"what came out is not what went in: {difference}")
         self._note(f"kq consume {TOPIC} -e -K' '", f"{counted(len(lines), 'record')}, byte for byte the same")
+        self._group(len(lines))
         return self._steps
+
+    def _group(self, count: int) -> None:
+        came = self._kq(["consume", TOPIC, "-g", GROUP, "-e", "-f", "%o\n"]).text.count(b"\n")
+        if came != count:
+            raise Failure(f"group {GROUP} was given {counted(came, 'record')} of {count:,}")
+        self._kq(["wait", "-g", GROUP, "lag==0", "--timeout", "5"])
+        self._note(f"kq consume {TOPIC} -g {GROUP} -e", f"lag of group {GROUP}: 0")
 
     def _step(self, command: Sequence[str], also: Sequence[str] = ()) -> None:
         output = self._kq([*command[1:], *also])

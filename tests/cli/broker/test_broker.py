@@ -150,6 +150,10 @@ MISTAKES = {
     ("-s", "num.partitions"): (2, "kq: -s num.partitions: write -s key=value, as in -s num.partitions=3\n"),
     ("--listen", "127.0.0.1:²"): (2, "kq: --listen 127.0.0.1:²: write HOST:PORT, as in 127.0.0.1:9092 or [::1]:9092\n"),
     ("--listen", "::1:9092"): (2, "kq: --listen ::1:9092: write HOST:PORT, as in 127.0.0.1:9092 or [::1]:9092\n"),
+    ("-s", "num.partitons=3"): (
+        2,
+        "kq: -s num.partitons=3: there is no broker setting num.partitons (did you mean num.partitions?)\n",
+    ),
     ("--config", "/no/such/file"): (1, "kq: --config /no/such/file: no such file or directory\n"),
     ("--config", "/"): (1, "kq: --config /: is a directory\n"),
     ("-b", "a:1"): (2, "kq: broker start has no option -b\n    see:          kq broker start --help\n"),
@@ -171,6 +175,53 @@ def test_a_setting_the_broker_does_not_know(room: Path) -> None:
     assert "num.partitions" in ran.err
 
 
+def test_no_directory_can_be_there(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ran = run("broker", "start", "--listen", "127.0.0.1:0", "--data-dir", str(tmp_path / "file" / "kq"))
+    assert ran == (
+        1,
+        "",
+        f"kq: no data directory can be made at {tmp_path}/file/kq: not a directory\n"
+        "    elsewhere:    kq broker start --data-dir DIR\n",
+    )
+
+
+def test_a_file_of_settings_says_where_the_data_is(room: Path, tmp_path: Path) -> None:
+    file = tmp_path / "server.properties"
+    file.write_text(f"listeners=PLAINTEXT://127.0.0.1:0\nlog.dirs={room}\nnum.network.threads=3\nnum.partitons=2\n")
+    ran = run("broker", "start", "--detach", "--config", str(file)).ok()
+    assert ran.err == (
+        f"kq: --config {file}: without effect in kq: num.network.threads\n"
+        f"kq: --config {file}: unknown setting num.partitons; did you mean num.partitions?\n"
+    )
+    assert (room / "meta.properties").exists()
+    address = ran.out.strip()
+    described = run("config", "describe", "broker", "1", "-b", address, "--all").ok()
+    assert f"log.dirs\t{room}\t" in described.out
+    again = run("broker", "start", "--detach", "--config", str(file))
+    assert again.code == 1
+    assert f"    stop it:      kq broker stop --data-dir {room}\n" in again.err
+
+
+def test_the_flag_counts_more_than_the_file(room: Path, tmp_path: Path) -> None:
+    ran = run(
+        *("broker", "start", "--detach", "--listen", "127.0.0.1:0"),
+        *("--data-dir", str(room), "-s", f"log.dirs={tmp_path}/a,{tmp_path}/b"),
+    ).ok()
+    assert ran.err == f"kq: the data is in {room} (--data-dir), not in log.dirs={tmp_path}/a,{tmp_path}/b\n"
+    assert (room / "meta.properties").exists()
+    assert not (tmp_path / "a").exists()
+
+
+def test_on_every_interface_the_address_told_is_one_that_can_be_used(room: Path) -> None:
+    ran = run("broker", "start", "--detach", "--listen", "0.0.0.0:0", "--data-dir", str(room)).ok()
+    host, _, port = ran.out.strip().rpartition(":")
+    assert host not in ("", "0.0.0.0")
+    state = json.loads((room / "kq-broker.json").read_text())
+    assert state["listens"] == [f"0.0.0.0:{port}"]
+    run("topic", "list", "-b", ran.out.strip()).ok()
+
+
 def test_demo(tmp_path: Path) -> None:
     text = tmp_path / "poem.txt"
     text.write_text("roses are red\n\nviolets are\nblue\n\n\nroses\n are\n")
@@ -182,7 +233,8 @@ def test_demo(tmp_path: Path) -> None:
     assert commands[0] == "$ kq topic create words -p 3"
     assert re.fullmatch(rf"\$ kq produce words -K' ' < {text}  +8 records in \d+\.\d\ds", commands[1])
     assert commands[2] == "$ kq topic describe words"
-    assert commands[-1].endswith("8 records, byte for byte the same")
+    assert commands[-2].endswith("8 records, byte for byte the same")
+    assert commands[-1].endswith("kq consume words -g demo -e              lag of group demo: 0")
     assert "PARTITION  LEADER  EPOCH" in ran.out
     assert len(re.findall(r"words-\d/00000000000000000000\.log", ran.out)) == 3
     assert re.fullmatch(r"ok in \S+; broker stopped, directory removed \(--keep leaves both\)", lines[-1])
@@ -232,7 +284,7 @@ def test_demo_keeps_what_it_is_told_to(kept_rooms: Path) -> None:
     text.write_text("a b\n")
     document = json.loads(run("demo", str(text), "--keep", "--json").ok().out)
     assert document["ok"] is True
-    assert [step["command"].split()[0] for step in document["steps"]] == ["kq", "kq", "kq", "wc", "kq"]
+    assert [step["command"].split()[0] for step in document["steps"]] == ["kq", "kq", "kq", "wc", "kq", "kq"]
     run("broker", "stop", "--data-dir", document["kept"]).ok()
 
 
