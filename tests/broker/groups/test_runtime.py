@@ -13,6 +13,7 @@ from kq.broker.broker import HANDLERS, Broker
 from kq.broker.flusher import Flusher
 from kq.broker.groups import groups as module
 from kq.broker.groups.codec import encode
+from kq.broker.groups.loading import load
 from kq.broker.groups.topic import OFFSETS_TOPIC
 from kq.broker.partition import Partition
 from kq.broker.router import Call
@@ -149,7 +150,6 @@ def test_while_the_log_is_read_clients_are_told_to_wait(tmp_path: Path, monkeypa
             await prepared(broker)
             assert await commit(broker, 5) is Err.NONE
         go_on = asyncio.Event()
-        load = module.load
 
         async def slowly(*args: Any) -> int:
             await go_on.wait()
