@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from kq.testing import Broker
 from tests.cli.groups.people import OLD_MS, add, commit, filled, member, members, settle
 from tests.cli.harness import Ran, run, spawn
 from tests.support.peers import run as kafka_tool
@@ -268,3 +269,12 @@ def test_a_rebalance_is_a_state(cluster: str, topic: str) -> None:
             settle([*joined, second], 1)
         finally:
             second.close()
+
+
+def test_no_groups() -> None:
+    with Broker() as empty:
+        ran = run("groups", "-b", empty.bootstrap)
+        assert ran == (0, "", "No groups. One appears when someone reads with a group: kq consume orders -g try\n")
+        assert json.loads(run("groups", "list", "--json", "-b", empty.bootstrap).out)["groups"] == []
+        ran = run("groups", "describe", "billing", "-b", empty.bootstrap)
+        assert ran == (3, "", f"kq: no group 'billing' on {empty.bootstrap}\n")
