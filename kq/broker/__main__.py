@@ -75,6 +75,9 @@ def _properties(args: argparse.Namespace) -> dict[str, str]:
         if not equals:
             raise ValueError(f"-s {setting}: write -s KEY=VALUE")
         properties[name.strip()] = value
+    if {"log.dirs", "log.dir"} & properties.keys():  # --data-dir has decided, and what is reported is true
+        properties.pop("log.dir", None)
+        properties["log.dirs"] = os.path.abspath(args.data_dir)
     return properties
 
 
@@ -128,11 +131,8 @@ def _settle_memory() -> None:
 
 
 def _name_what_has_no_effect(options: Options) -> None:
-    names = disregarded(options.properties)
-    if names.without_effect:
-        log.warning("without effect in kq: %s", ", ".join(names.without_effect))
-    for name, near in names.unknown:
-        log.warning("unknown setting %s%s", name, f"; did you mean {near}?" if near else "")
+    for line in disregarded(options.properties).lines():
+        log.warning("%s", line)
 
 
 def _state_file(broker: Broker) -> Path:
@@ -171,6 +171,7 @@ def _ready(broker: Broker, status: StatusServer | None) -> str:
     partitions = list(broker.partitions)
     ready = {
         "bootstrap": broker.bootstrap,
+        "listens": broker.server.addresses,
         "pid": os.getpid(),
         "node_id": broker.node_id,
         "cluster_id": broker.image.cluster_id,

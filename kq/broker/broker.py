@@ -14,7 +14,6 @@ import asyncio
 import logging
 import os
 import random
-import socket
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -48,10 +47,11 @@ from kq.broker.hosting import Hosting
 from kq.broker.injection import FaultyRouter
 from kq.broker.metrics import Metrics
 from kq.broker.names import new_topic_id
+from kq.broker.own_host import own_host
 from kq.broker.parking import Parking
 from kq.broker.partitions import Partitions
 from kq.broker.router import Router
-from kq.broker.server import Limits, Server
+from kq.broker.server import Limits, Server, spelled
 from kq.broker.topics import Topics
 from kq.broker.turn import Turn
 from kq.broker.upkeep import Upkeep
@@ -149,8 +149,9 @@ class Broker:
 
     @property
     def bootstrap(self) -> str:
+        """What clients are told."""
         here = self.image.brokers[self.node_id]
-        return f"[{here.host}]:{here.port}" if ":" in here.host else f"{here.host}:{here.port}"
+        return spelled(here.host, here.port)
 
     # start
 
@@ -310,11 +311,6 @@ class Broker:
             await self.in_metadata_thread(self._storage.close)
         finally:
             self._metadata_thread.shutdown()
-
-
-def own_host(listener_host: str) -> str:
-    """What clients are told where a listener is on every interface: the name of this machine."""
-    return listener_host if listener_host not in ("", "0.0.0.0", "::") else socket.getfqdn()
 
 
 def _report_progress() -> Callable[[int, int], None]:

@@ -44,6 +44,11 @@ class Limits:
     send_buffer_bytes: int = -1
 
 
+def spelled(host: str, port: int) -> str:
+    """`HOST:PORT`, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 class Server:
     def __init__(self, dispatch: Dispatch, limits: Limits) -> None:
         self.loop = asyncio.get_running_loop()
@@ -74,6 +79,11 @@ class Server:
         sock.setblocking(False)
         self._listeners[sock] = listener
         return int(sock.getsockname()[1])
+
+    @property
+    def addresses(self) -> list[str]:
+        """What is bound, in the order of `bind`."""
+        return [spelled(*sock.getsockname()[:2]) for sock in self._listeners]
 
     def listen(self, backlog: int) -> None:
         """OSError when another process has begun to listen there since `bind`."""

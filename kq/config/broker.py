@@ -10,6 +10,7 @@ from kq.config.known import KNOWN
 from kq.config.table import ConfigTable, Importance, Mode, Setting, Type, parse_value
 from kq.config.topic import TOPIC
 from kq.config.valid import ListOf, NotEmpty, OneOf, Range, Valid, Value
+from kq.errors import Err, KafkaError
 from kq.nearest import nearest
 
 _SUBJECTS = (
@@ -113,6 +114,12 @@ class Disregarded(NamedTuple):
     unknown: tuple[tuple[str, str | None], ...]
     """Known to nobody, each with the nearest known name."""
 
+    def lines(self) -> list[str]:
+        idle = [f"without effect in kq: {', '.join(self.without_effect)}"] if self.without_effect else []
+        return idle + [
+            f"unknown setting {name}{f'; did you mean {near}?' if near else ''}" for name, near in self.unknown
+        ]
+
 
 def disregarded(properties: Mapping[str, str]) -> Disregarded:
     """Sorts out the names of a `server.properties` that have no effect. Values are not looked at."""
@@ -124,6 +131,18 @@ def disregarded(properties: Mapping[str, str]) -> Disregarded:
         elif not setting.honoured or setting.name != name:
             idle.append(name)
     return Disregarded(tuple(idle), tuple(unknown))
+
+
+def refuse_unknown(name: str) -> None:
+    """INVALID_CONFIG for a name that neither Kafka nor kq knows, with the way to the one that was meant."""
+    setting = TOPIC.get(name)
+    if setting is not None and setting.synonyms and name not in BROKER:
+        raise KafkaError(
+            Err.INVALID_CONFIG,
+            f"{name} is a topic's setting; for all topics of a broker it is {setting.synonyms[0][0]}.",
+        )
+    if unprefixed(name) not in BROKER:
+        BROKER.setting(name)
 
 
 def unprefixed(name: str) -> str:

@@ -38,7 +38,8 @@ DOCS = {
     "listener.security.protocol.map": "Which protocol each listener name speaks; kq's broker speaks PLAINTEXT only.",
     "listeners": "The addresses the broker listens on, as NAME://HOST:PORT; an empty host is every interface.",
     "log.dir": "The data directory, where log.dirs is not set.",
-    "log.dirs": "The data directory; kq keeps everything in one and refuses a list of several.",
+    "log.dirs": "The data directory, unless --data-dir or KQ_DATA_DIR names one; kq keeps everything in one and "
+    "refuses a list of several.",
     "log.cleaner.backoff.ms": "How long the log cleaner rests when no compacted log is dirty enough.",
     "log.cleaner.dedupe.buffer.size": "How many bytes the log cleaner may take to remember the last offset of each "
     "key, about 170 and the key itself for each; a log with more keys is compacted in several passes.",

@@ -12,8 +12,8 @@ LOOPBACK = ("127.", "localhost:", "[::1]:")
 
 
 def banner(order: Order, ready: dict[str, Any], *, took_s: float, color: bool) -> str:
-    address, data = ready["bootstrap"], home_short(order.data_dir)
-    width = max(len(address), len(data)) + 2
+    data = home_short(order.data_dir)
+    width = max(map(len, (*ready["listens"], data))) + 2
     held = [
         counted(ready["topics"], "topic"),
         counted(ready["partitions"], "partition"),
@@ -24,7 +24,7 @@ def banner(order: Order, ready: dict[str, Any], *, took_s: float, color: bool) -
     bold, plain = ("\x1b[1m", "\x1b[0m") if color else ("", "")
     lines = [
         f"{bold}kq {ready['version']}{plain}: {identity}, ready in {took_s:.2f}s",
-        f"  listens on  {address:<{width}}{_reach(order, address)}",
+        *_listening(order, ready, width),
         f"  data        {data:<{width}}{', '.join(held)}",
         *_safety(order),
     ]
@@ -34,17 +34,41 @@ def banner(order: Order, ready: dict[str, Any], *, took_s: float, color: bool) -
     return "".join(line + "\n" for line in lines)
 
 
-def _reach(order: Order, address: str) -> str:
-    """Who can connect. Of a name with several addresses the broker takes one, which is worth saying."""
-    reach = "this machine only" if address.startswith(LOOPBACK) else "other machines too"
+def misled(order: Order, ready: dict[str, Any]) -> str | None:
+    """What to say where other machines can connect, and are then sent to themselves. Whoever chose that has reasons."""
+    chosen = order.advertise is not None or "advertised.listeners" in order.given
+    if chosen or all(map(_is_loopback, ready["listens"])) or not _is_loopback(ready["bootstrap"]):
+        return None
+    return f"clients on other machines are told {ready['bootstrap']}, which is themselves; give --advertise HOST:PORT"
+
+
+def _listening(order: Order, ready: dict[str, Any], width: int) -> list[str]:
+    """Every address that is bound, and who can connect. Clients may be told another one: it is that of the first."""
+    lines = []
+    for number, bound in enumerate(ready["listens"]):
+        reach = "this machine only" if _is_loopback(bound) else "other machines too"
+        if number == 0:
+            reach += f", as {ready['bootstrap']}" if bound != ready["bootstrap"] else ""
+            reach += _not_taken(order)
+        lines.append(f"  {'listens on' if number == 0 else '':<10}  {bound:<{width}}{reach}")
+    warning = misled(order, ready)
+    return [*lines, f"! {warning}"] if warning else lines
+
+
+def _is_loopback(address: str) -> bool:
+    return address.startswith(LOOPBACK)
+
+
+def _not_taken(order: Order) -> str:
+    """Of a name with several addresses the broker takes one, which is worth saying."""
     if order.listen is None or "listeners" in order.given:
-        return reach
+        return ""
     host, port = split_address(order.listen, "--listen")
     try:
-        taken, *others = [spelled for _, (spelled, _) in addresses_of(host, port)]
+        others = [spelled for _, (spelled, _) in addresses_of(host, port)][1:]
     except (OSError, ValueError):
-        return reach
-    return f"{reach}: on {taken}, not on {', '.join(others)}" if others else reach
+        return ""
+    return f"; not on {', '.join(others)}" if others else ""
 
 
 def _safety(order: Order) -> list[str]:

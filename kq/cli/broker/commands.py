@@ -54,28 +54,35 @@ def start(
 ) -> None:
     """Run a broker until Ctrl-C. Its log goes to stderr; with --detach into the data directory."""
     from kq.cli.broker import launch
+    from kq.cli.broker.banner import misled
     from kq.cli.broker.order import Order
 
     call: Call = ctx.obj
-    directory = data_directory(data_dir)
-    running = find_running(directory)
-    if running is not None:
-        raise Failure(
-            f"a broker is running on {home_short(directory)} already: {running.address}, pid {running.pid}",
-            Hint("stop it", f"kq broker stop{_flag(data_dir)}"),
-            Hint("another one", "kq broker start --data-dir DIR --listen 127.0.0.1:0"),
-        )
     order = Order(
-        data_dir=directory,
+        data_dir,
         listen=listen if listen or config else DEFAULT_LISTEN,
         advertise=advertise,
         config=config,
         settings=settings or [],
         verbose=bool(call.verbose),
     )
+    directory = order.data_dir
+    running = find_running(directory)
+    if running is not None:
+        raise Failure(
+            f"a broker is running on {home_short(directory)} already: {running.address}, pid {running.pid}",
+            Hint("stop it", f"kq broker stop{_way_to(directory)}"),
+            Hint("another one", "kq broker start --data-dir DIR --listen 127.0.0.1:0"),
+        )
     order.check()
+    if order.place.not_followed is not None:
+        call.warn(order.place.not_followed)
     if detach:
+        for remark in order.remarks():
+            call.warn(remark)
         ready = launch.detached(order)
+        if (warning := misled(order, ready)) is not None:
+            call.warn(warning)
         if call.json:
             call.envelope(address=ready["bootstrap"], pid=ready["pid"], data_dir=str(directory))
         else:
@@ -173,6 +180,11 @@ def _require(directory: Path, given: str | None) -> Running:
             code="NOT_RUNNING",
         )
     return running
+
+
+def _way_to(directory: Path) -> str:
+    """The flag that leads the other commands to this directory, where they would not find it by themselves."""
+    return "" if directory == data_directory(None) else f" --data-dir {home_short(directory)}"
 
 
 def _flag(data_dir: str | None) -> str:

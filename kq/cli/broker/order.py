@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import sys
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from kq.cli.run.failures import Failure, Usage, os_reason
+from kq.cli.broker.place import Place, place_of
+from kq.cli.broker.running import home_short
+from kq.cli.run.failures import Failure, Hint, Usage, os_reason
 
 MAX_PORT = 65_535
 
 
 @dataclass(frozen=True)
 class Order:
-    data_dir: Path
+    chosen_dir: str | None
+    """--data-dir, where it was given."""
     listen: str | None
     advertise: str | None = None
     config: str | None = None
@@ -24,6 +28,7 @@ class Order:
     verbose: bool = False
 
     def argv(self, ready_fd: int) -> list[str]:
+        """The broker's command line: what was decided here comes after the file, and counts."""
         argv = [sys.executable, "-m", "kq.broker", "--data-dir", str(self.data_dir), "--ready-fd", str(ready_fd)]
         for flag, value in (("--listen", self.listen), ("--advertise", self.advertise), ("--config", self.config)):
             if value is not None:
@@ -31,6 +36,14 @@ class Order:
         for setting in self.settings:
             argv += ["-s", setting]
         return [*argv, *(["-v"] if self.verbose else [])]
+
+    @property
+    def data_dir(self) -> Path:
+        return self.place.directory
+
+    @cached_property
+    def place(self) -> Place:
+        return place_of(self.chosen_dir, self.given)
 
     @cached_property
     def given(self) -> dict[str, str]:
@@ -48,13 +61,37 @@ class Order:
         return pairs
 
     def check(self) -> None:
-        """Raises a sentence where an address, a setting or the file is wrong, or the port is taken."""
+        """Raises a sentence where an address, a setting or the file is wrong, the port is taken, or the directory is
+        none."""
         for flag, address in (("--listen", self.listen), ("--advertise", self.advertise)):
             if address is not None:
                 split_address(address, flag)
-        _ = self.given
+        self._refuse_unknown()
         if self.listen is not None and "listeners" not in self._own:
             _try_port(self.listen)
+        _try_directory(self.data_dir)
+
+    def _refuse_unknown(self) -> None:
+        """A name that nobody knows is a mistake on the command line; in a file it may be another program's."""
+        if not self._own:
+            return
+        from kq.config.broker import refuse_unknown
+        from kq.errors import KafkaError
+
+        for name in self._own:
+            try:
+                refuse_unknown(name)
+            except KafkaError as error:
+                raise Usage(f"-s {name}={self._own[name]}: {_sentence(error)}") from None
+
+    def remarks(self) -> list[str]:
+        """What of the file has no effect. The broker logs the same, which nobody sees who detaches it."""
+        if self.config is None:
+            return []
+        from kq.config.broker import disregarded
+
+        names = disregarded(self.given)
+        return [f"--config {self.config}: {line}" for line in names.lines()]
 
 
 def _read_properties(path: str) -> dict[str, str]:
@@ -73,6 +110,12 @@ def _read_properties(path: str) -> dict[str, str]:
         return dict(parse_properties(text))
     except KafkaError as error:
         raise Failure(f"--config {path}: {error}") from None
+
+
+def _sentence(error: Exception) -> str:
+    """As the end of a line that has begun already."""
+    text = str(error).rstrip(".")
+    return text[:1].lower() + text[1:]
 
 
 def split_address(address: str, flag: str) -> tuple[str, int]:
@@ -112,3 +155,15 @@ def _try_port(listen: str) -> None:
             if fault.errno == errno.EACCES:
                 raise Failure(f"--listen {listen}: ports under 1024 are for root") from None
             raise
+
+
+def _try_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as fault:
+        raise Failure(
+            f"no data directory can be made at {home_short(directory)}: {os_reason(fault)}",
+            Hint("elsewhere", "kq broker start --data-dir DIR"),
+        ) from None

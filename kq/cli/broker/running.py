@@ -31,9 +31,19 @@ class Running:
 
 def data_directory(given: str | None) -> Path:
     """--data-dir, KQ_DATA_DIR, or the XDG data directory."""
-    chosen = given or os.environ.get("KQ_DATA_DIR")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
+    named = named_directory(given)
+    return default_directory() if named is None else named[0]
+
+
+def named_directory(given: str | None) -> tuple[Path, str] | None:
+    """--data-dir or KQ_DATA_DIR, and which of them."""
+    for chosen, source in ((given, "--data-dir"), (os.environ.get("KQ_DATA_DIR"), "KQ_DATA_DIR")):
+        if chosen:
+            return Path(chosen).expanduser().absolute(), source
+    return None
+
+
+def default_directory() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "kq"
 
 
