@@ -25,6 +25,9 @@ from tests.cli.reset_offsets.test_resetting import (
     test_plans_in_files_are_done_exactly as test_plans_in_files_are_done_exactly,
 )
 from tests.cli.reset_offsets.test_resetting import (
+    test_some_are_refused_the_others_are_done as test_some_are_refused_the_others_are_done,
+)
+from tests.cli.reset_offsets.test_resetting import (
     test_the_plan_is_shown_and_nothing_else_happens as test_the_plan_is_shown_and_nothing_else_happens,
 )
 from tests.cli.reset_offsets.test_resetting import (

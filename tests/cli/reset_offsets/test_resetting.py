@@ -224,6 +224,24 @@ def test_plans_in_files_are_done_exactly(cluster: str, orders: str, tmp_path: Pa
     assert run("reset-offsets", orders, "--from-file", plan, "-t", orders).code == 2
 
 
+def test_some_are_refused_the_others_are_done(cluster: str, orders: str, own_home: Path, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.json"
+    run("reset-offsets", orders, "--to-earliest", "--export", str(plan)).ok()
+    document = json.loads(plan.read_text())
+    document["steps"][0]["new_metadata"] = "x" * 5000  # over offset.metadata.max.bytes
+    plan.write_text(json.dumps(document))
+    ran = run("reset-offsets", orders, "--from-file", str(plan), "--execute", "--table")
+    assert ran.code == 1
+    assert ran.out.startswith(f"group {orders} (Empty): moved 2 of 3 partitions as {plan} says\n")
+    assert f"! {orders}:0          5    0      -5  refused\n" in ran.out
+    assert re.search(rf"\nkq: {orders}:0: .*metadata.*\nkq: 1 of 3 failed\n$", ran.err)
+    assert committed(cluster, orders, orders, 3) == {0: 5, 1: 0, 2: 3}
+    [entry] = (own_home / "state").rglob("*.json")
+    assert [part["partition"] for part in json.loads(entry.read_text())["partitions"]] == [1, 2]
+    run("reset-offsets", orders, "--undo", "--execute").ok()
+    assert committed(cluster, orders, orders, 3) == {0: 5, 2: 15}
+
+
 def test_as_json(cluster: str, orders: str) -> None:
     document = json.loads(run("reset-offsets", orders, "--to-offset", "12", "--json", "-q").ok().out)
     assert {key: document[key] for key in document if key != "partitions"} == {
