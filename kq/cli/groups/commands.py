@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kq.cli.groups.rhythm import WatchCommand, parse_rhythm
-from kq.cli.groups.selection import one_group
 from kq.cli.tree import flags
 from kq.cli.tree.command import TableCommand
 from kq.cli.tree.nouns import Noun, noun_app
@@ -192,4 +191,6 @@ def delete_offsets(
 
 
 def _one(call: Call, name: str | None, group: str | None) -> str:
+    from kq.cli.groups.selection import one_group
+
     return one_group([word for word in (name, group) if word is not None], call.command)

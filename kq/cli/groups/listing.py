@@ -16,6 +16,7 @@ from kq.cli.groups.views import Line
 from kq.cli.output.render import Column, Row
 from kq.cli.output.units import counted
 from kq.cli.run.failures import Unfinished, Usage, did_you_mean
+from kq.client import GroupDescription
 from kq.client.lag.asking import GroupStanding
 
 if TYPE_CHECKING:
@@ -119,8 +120,6 @@ def _known(word: str, words: tuple[str, ...], flag: str) -> str:
 def _line(look: Look, listing: GroupListing, group: GroupStanding | None) -> Line:
     head: list[Any] = [listing.id, listing.state or None, listing.type or None]
     if group is None or group.description.error is not None:
-        from kq.client import GroupDescription
-
         numbers = figures(look, GroupStanding(GroupDescription(listing.id)))
         cells = [*head, None, None, None, None, *([None] * len(numbers.trend_cells))]
         return Line(cells, cells, numbers)
