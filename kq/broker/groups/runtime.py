@@ -111,12 +111,22 @@ class Runtime:
             except KafkaError as error:
                 decision = self.coordinator.failed(decision, _mapped(error), self._broker.now_ms())
         self._settled(self)
-        if self.partition.high_watermark >= self._written_offset:
+        if self.is_committed:
             return _answer(decision)
         waiting = asyncio.create_task(self._answer_when_committed(decision, self._written_offset))
         self._waiting.add(waiting)
         waiting.add_done_callback(self._forget)
         return waiting if decision.response is not None else None
+
+    @property
+    def is_committed(self) -> bool:
+        """Whether all that was decided here is: what is read now may be told."""
+        return self.partition.high_watermark >= self._written_offset
+
+    async def committed(self) -> None:
+        """Returns when all that was decided until now is committed; KafkaError when it never will be."""
+        if not self.is_committed:
+            await self.settle(Decision(()))
 
     def _remember(self, decision: Decision) -> None:
         now_ms = self._broker.now_ms()

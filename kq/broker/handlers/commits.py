@@ -10,6 +10,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,7 @@ from kq.wire.apis.commits import OFFSET_COMMIT, OFFSET_DELETE, OFFSET_FETCH
 
 if TYPE_CHECKING:
     from kq.broker.broker import Broker
+    from kq.broker.groups.runtime import Runtime
 
 NEW_ERRORS_FROM = 9
 BY_ID_FROM = 10
@@ -130,7 +133,19 @@ def _committed(call: Call, error_at: Any) -> Any:
 # OffsetFetch
 
 
-def offset_fetch(broker: Broker, call: Call) -> Any:
+def offset_fetch(broker: Broker, call: Call) -> Answer:
+    """Told when it is committed, as what is stored is."""
+    answer = _offset_fetch(broker, call)
+    behind = [shard for shard in broker.groups.active if not shard.is_committed]
+    return _told_when_committed(answer, behind) if behind else answer
+
+
+async def _told_when_committed(answer: Any, behind: Sequence[Runtime]) -> Any:
+    await asyncio.gather(*(shard.committed() for shard in behind))
+    return answer
+
+
+def _offset_fetch(broker: Broker, call: Call) -> Any:
     body = call.body
     make = OFFSET_FETCH.Response
     if call.version >= MANY_GROUPS_FROM:

@@ -122,7 +122,11 @@ def test_an_answer_waits_for_the_sync(tmp_path: Path, monkeypatch: pytest.Monkey
         await asyncio.sleep(0.05)
         assert not waiting.done()
         assert partition.log.log_end_offset == 1
+        reading = asyncio.create_task(committed(broker))
+        await asyncio.sleep(0.05)
+        assert not reading.done()
         go_on.set()
+        assert await reading == 5
         assert await waiting is Err.NONE
         assert partition.high_watermark == 1
 
