@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kq.broker.trouble import Trouble, begun
 from kq.config import TopicSettings
 from kq.engine.log import Appended, Log
 from kq.engine.region import Region
@@ -29,6 +30,7 @@ class Partition:
 
     __slots__ = (
         "_parking",
+        "_trouble",
         "codec",
         "compression_level",
         "high_watermark",
@@ -50,6 +52,7 @@ class Partition:
         self.log = log
         self.is_internal = topic.is_internal
         self._parking = parking
+        self._trouble: Trouble | None = None
         self.configure(settings)
         self._advance(log.recovery_point if self.syncs_before_ack else log.log_end_offset)
 
@@ -88,11 +91,25 @@ class Partition:
     def append(self, batch: memoryview, header: BatchHeader, now_ms: int) -> Appended:
         """Appends one validated batch as the leader. It is committed when the high watermark is above it: with fsync
         before ack not before a flush (`Flusher.sync`)."""
-        appended = self.log.append(batch, header, leader_epoch=self.image.leader_epoch, now_ms=now_ms)
+        try:
+            appended = self.log.append(batch, header, leader_epoch=self.image.leader_epoch, now_ms=now_ms)
+        except KafkaError as error:
+            if error.code is Err.KAFKA_STORAGE_ERROR:
+                self._refused(str(error), now_ms)
+            raise
+        if self._trouble is not None:
+            self._trouble.is_over(self, now_ms)
+            self._trouble = None
         if not appended.duplicate and not self.syncs_before_ack:
             self._advance(appended.last_offset + 1)
             self._parking.appended(self, header.size)
         return appended
+
+    def _refused(self, cause: str, now_ms: int) -> None:
+        if self._trouble is None:
+            self._trouble = begun(self, cause, now_ms)
+        else:
+            self._trouble.goes_on(self, cause, now_ms)
 
     def trim(self, offset: int) -> None:
         """What is below `offset` is deleted: nobody reads it any more."""

@@ -14,23 +14,37 @@ import time
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 
 from kq.client.batching import BATCH_OVERHEAD, Batch, Columns
 from kq.client.delivery import Piece, Receipt, Slice
-from kq.client.outcomes import PartitionNumbers
+from kq.client.outcomes import NUMBERS_LOST, PartitionNumbers
 from kq.client.settings import ClientSettings
 from kq.errors import KafkaError
 
-__all__ = ["Accumulator", "PartitionQueue"]
+__all__ = ["Accumulator", "PartitionQueue", "Trouble"]
 
 _place = attrgetter("place")
+
+
+@dataclass(slots=True)
+class Trouble:
+    """Why a partition has taken nothing since `since_s`, by the loop's clock: what came first, and what came last."""
+
+    first: KafkaError
+    last: KafkaError
+    since_s: float
+
+    def __str__(self) -> str:
+        first, last = str(self.first).rstrip("."), str(self.last).rstrip(".")
+        return first if first == last else f"{last}; at first: {first}"
 
 
 class PartitionQueue:
     """The batches of one partition."""
 
-    __slots__ = ("numbers", "on_the_way", "partition", "renumber", "retry_at_s", "topic", "waiting")
+    __slots__ = ("numbers", "on_the_way", "partition", "renumber", "retry_at_s", "topic", "trouble", "waiting")
 
     def __init__(self, topic: str, partition: int) -> None:
         self.topic = topic
@@ -40,6 +54,7 @@ class PartitionQueue:
         self.numbers: PartitionNumbers | None = None  # set when its first batch of an idempotent producer is sent
         self.renumber = False  # all waiting batches need new numbers, as soon as nothing is on the way
         self.retry_at_s = 0.0  # nothing is sent before
+        self.trouble: Trouble | None = None  # what keeps it from taking anything
 
     @property
     def open(self) -> Batch | None:
@@ -50,6 +65,13 @@ class PartitionQueue:
         """The next record begins another batch."""
         if self.waiting:
             self.waiting[-1].closed = True
+
+    def suffers(self, error: KafkaError, now_s: float) -> None:
+        """Nothing was taken. That a batch came out of order only follows from what kept those before it away."""
+        if self.trouble is None:
+            self.trouble = Trouble(error, error, now_s)
+        elif error.code not in NUMBERS_LOST:
+            self.trouble.last = error
 
     def is_oldest(self, batch: Batch) -> bool:
         """Whether no earlier batch is unfinished."""
@@ -148,6 +170,7 @@ class Accumulator:
     def settle(self, queue: PartitionQueue) -> None:
         """Forgets a queue that has nothing left to do; its numbers stay."""
         if not queue.waiting and not queue.on_the_way:
+            queue.trouble = None
             self.active.pop((queue.topic, queue.partition), None)
 
     def _begin(self, queue: PartitionQueue) -> Batch:

@@ -10,7 +10,6 @@ from typing import cast
 
 from kq.client.delivery import Receipt
 from kq.client.outcomes import Numbers
-from kq.errors import KafkaError
 
 __all__ = ["BATCH_OVERHEAD", "Batch", "Columns", "Headers", "Sizes", "record_bytes"]
 
@@ -107,7 +106,7 @@ class Batch:
 
     __slots__ = (
         "attempts", "begun_ms", "bytes", "closed", "created_s", "deadline_s", "encoded", "first_row", "headers", "keys",
-        "last_error", "numbers", "place", "receipt", "records", "resolved", "timestamps", "values", "woken",
+        "numbers", "place", "receipt", "records", "resolved", "timestamps", "values", "woken",
     )  # fmt: skip
 
     def __init__(
@@ -129,7 +128,6 @@ class Batch:
         self.numbers: Numbers | None = None
         self.encoded: bytes | bytearray | None = None  # with these numbers
         self.attempts = 0  # times it was sent
-        self.last_error: KafkaError | None = None
         self.woken = False  # the sender knows that it lingers
         self.resolved = False  # its senders know the outcome, although an answer may still be on the way
 

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from kq.errors import Err
 
-__all__ = ["MAX_EPOCH", "MOVED", "Numbers", "Outcome", "PartitionNumbers", "judge"]
+__all__ = ["MAX_EPOCH", "MOVED", "NUMBERS_LOST", "Numbers", "Outcome", "PartitionNumbers", "judge"]
 
 MAX_EPOCH = 32_767
 MAX_SEQUENCE = 2**31 - 1

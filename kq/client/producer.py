@@ -24,7 +24,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from kq.client.accumulator import Accumulator, PartitionQueue
+from kq.client.accumulator import Accumulator, PartitionQueue, Trouble
 from kq.client.batching import BATCH_OVERHEAD, RECORD_OVERHEAD, Columns, Headers, Sizes, record_bytes
 from kq.client.cluster import Cluster
 from kq.client.delivery import Accepted, RecordTooLarge, Sent
@@ -91,6 +91,12 @@ class Producer:
     @property
     def first_error(self) -> KafkaError | None:
         return self._accumulator.first_error
+
+    @property
+    def troubles(self) -> list[tuple[str, int, Trouble]]:
+        """Topic and partition of what takes nothing at the moment, and why; the one that has waited longest first."""
+        suffering = [(q.topic, q.partition, q.trouble) for q in self._accumulator.active.values() if q.trouble]
+        return sorted(suffering, key=lambda one: one[2].since_s)
 
     # -- one record --
 

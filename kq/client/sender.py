@@ -136,12 +136,12 @@ class Sender:
                 continue
             if batch.deadline_s > now_s:
                 return batch.deadline_s
-            self._fail(queue, batch, self._too_late(queue, batch), keep=batch in queue.on_the_way)
+            self._fail(queue, batch, self._too_late(queue), keep=batch in queue.on_the_way)
         return FOREVER
 
-    def _too_late(self, queue: PartitionQueue, batch: Batch) -> KafkaError:
+    def _too_late(self, queue: PartitionQueue) -> KafkaError:
         waited = f"{queue.topic}:{queue.partition} took no records for {self._settings.delivery_timeout_ms / 1000:g} s"
-        cause = f" (last: {batch.last_error})" if batch.last_error else ""
+        cause = f" ({queue.trouble})" if queue.trouble else ""
         return KafkaError(Err.REQUEST_TIMED_OUT, waited + cause)
 
     # -- requests ---------------------------------------------------------------------------------------------------
@@ -246,7 +246,6 @@ class Sender:
         if batch.resolved:
             self._accumulator.settle(queue)
             return
-        batch.last_error = error
         outcome = judge(
             error.code,
             retriable=is_retriable(error),
@@ -265,14 +264,15 @@ class Sender:
             case Outcome.SPLIT:
                 queue.again(*batch.split())
             case Outcome.RENUMBER:
-                self._again(queue, batch)
+                self._again(queue, batch, error)
                 queue.renumber = True
                 if queue.numbers is not None and queue.numbers.exhausted:
                     self._producer = None  # asked for anew
             case Outcome.RETRY:
-                self._again(queue, batch)
+                self._again(queue, batch, error)
 
-    def _again(self, queue: PartitionQueue, batch: Batch) -> None:
+    def _again(self, queue: PartitionQueue, batch: Batch, error: KafkaError) -> None:
+        queue.suffers(error, self._loop.time())
         pause_s = self._cluster.retry.delay_ms(batch.attempts, self._cluster.rng) / 1000
         queue.retry_at_s = self._loop.time() + pause_s
         queue.again(batch)
@@ -280,6 +280,7 @@ class Sender:
     def _done(self, queue: PartitionQueue, batch: Batch, offset: int, append_time_ms: int) -> None:
         if batch in queue.on_the_way:
             queue.landed(batch)
+        queue.trouble = None
         if batch.numbers is not None and queue.numbers is not None:
             queue.numbers.confirm(batch.numbers)
         self._accumulator.finish(batch, Piece(batch.first_row, batch.records, offset, append_time_ms, None))
@@ -350,8 +351,8 @@ class Sender:
 
     def _note(self, queues: Iterable[PartitionQueue], error: KafkaError) -> None:
         for queue in queues:
-            for batch in queue.waiting:
-                batch.last_error = error
+            if queue.waiting:
+                queue.suffers(error, self._loop.time())
 
     def _give_up(self, queues: Iterable[PartitionQueue], error: KafkaError) -> None:
         for queue in list(queues):

@@ -196,6 +196,12 @@ def test_a_full_disk_is_told_and_forgotten_when_there_is_space(tmp_path: Path) -
             values = [record.value for record in broker.records("t")]
             assert values[0] == b"before"
             assert values[-1] == b"after"
+            warnings = [line for line in broker.log_tail().splitlines() if "WARNING" in line and "t:0" in line]
+            assert len(warnings) == 2, "one when it begins, however many writes are refused, and one when it is over"
+            assert "t:0 takes no records: Could not " in warnings[0]
+            assert warnings[0].endswith("No space left on device.")
+            refused = len(codes) - codes.count(Err.NONE)
+            assert f"t:0 takes records again; {refused} writes were refused in " in warnings[1]
             broker.kill()
             broker.start()
             assert end_offset(broker, "t") == len(values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from itertools import groupby, pairwise
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from kq.client import Delivered, Err, KafkaError, Producer, connect, pool
 from kq.client.cluster import Connecting
 from kq.client.outcomes import MAX_EPOCH
-from kq.record.batch import BatchHeader
+from kq.record.batch import BatchHeader, parse_header
 from kq.wire.apis.metadata import METADATA
 from kq.wire.apis.produce import PRODUCE
 from kq.wire.apis.producers import INIT_PRODUCER_ID
@@ -127,10 +128,54 @@ async def test_delivery_timeout_ends_it_and_says_why() -> None:
     broker = ModelBroker(fate=lambda header, values: Fate.REFUSED)
     async with broker, client(broker, request_timeout_ms=100, delivery_timeout_ms=200) as cluster:
         producer = Producer(cluster)
-        with pytest.raises(KafkaError, match=r"t:0 took no records for 0\.2 s \(last: This broker is not") as caught:
+        with pytest.raises(KafkaError, match=r"t:0 took no records for 0\.2 s \(This broker is not") as caught:
             await producer.send("t", b"v")
         assert caught.value.code is Err.REQUEST_TIMED_OUT
         await producer.close()
+
+
+@asynchronous
+async def test_what_follows_from_the_first_cause_does_not_hide_it() -> None:
+    """Batches behind one that the disk refuses come out of order: that is said of none of them."""
+    full = "Could not append to /data/t-0: No space left on device."
+    refused: list[Err] = []
+
+    def refuse(version: int, body: Any) -> object:
+        (sequence,) = (parse_header(p.records).base_sequence for t in body.topics for p in t.partitions)
+        refused.append(Err.KAFKA_STORAGE_ERROR if sequence == 1 else Err.OUT_OF_ORDER_SEQUENCE_NUMBER)
+        return produced(body, refused[-1], full if sequence == 1 else f"sent sequence {sequence}, expected 1")
+
+    named: dict[str, Any] = {**SMALL, "request_timeout_ms": 100, "delivery_timeout_ms": 300}
+    async with ModelBroker() as broker, client(broker, **named) as cluster:
+        producer = Producer(cluster)
+        await producer.send("t", b"before")  # the epoch is confirmed: several batches are on the way at a time
+        broker.handlers[PRODUCE.key] = refuse
+        accepted = await producer.send_values("t", numbered(30))
+        await asyncio.sleep(0.1)
+        [(topic, partition, trouble)] = producer.troubles
+        assert (topic, partition, str(trouble)) == ("t", 0, full.rstrip("."))
+        errors = {str(error) for part in accepted.slices for error in await part.each()}
+        assert errors == {f"t:0 took no records for 0.3 s ({full.rstrip('.')})"}
+        assert set(refused) == {Err.KAFKA_STORAGE_ERROR, Err.OUT_OF_ORDER_SEQUENCE_NUMBER}
+        assert producer.troubles == []
+        await producer.close()
+
+
+def produced(body: Any, code: Err, message: str) -> object:
+    make = PRODUCE.Response
+    return make(
+        topics=[
+            make.Topic(
+                name=t.name,
+                topic_id=t.topic_id,
+                partitions=[
+                    make.Partition(index=p.index, error_code=code, error_message=message, base_offset=-1)
+                    for p in t.partitions
+                ],
+            )
+            for t in body.topics
+        ]
+    )
 
 
 @asynchronous

@@ -23,10 +23,14 @@ if TYPE_CHECKING:
     from kq.cli.produce.shapes import Refuse, Shape, Shipment
     from kq.cli.run.call import Call
     from kq.client import ClientSettings, Cluster
+    from kq.client.accumulator import Trouble
 
 MOST_PROBLEMS_SHOWN = 20
 RATE_STEP_S = 0.05  # with --rate, records leave in steps of this
 INTERRUPTED_FLUSH_S = 5.0
+LOOK_S = 1.0
+PATIENCE_S = 3.0  # retries that last longer are told,
+REMIND_S = 30.0  # and told again
 
 
 class _UnderWay(NamedTuple):
@@ -70,6 +74,7 @@ class Pump:
         self._report = report
         shown = sys.stderr.isatty() and not self._call.quiet
         self._progress = Progress(self._label, total_bytes=total_bytes(sources), enabled=shown)
+        watching = asyncio.create_task(self._tell_of_retries())
         try:
             await self._read(sources, shape, count, rate)
             await self._producer.flush()
@@ -82,6 +87,8 @@ class Pump:
             self._progress.clear()
             await self._producer.close(0)
             raise
+        finally:
+            watching.cancel()
         await self._producer.close()
         await self._settle(everything=True)
         self._summarise(shown)
@@ -159,6 +166,21 @@ class Pump:
             if self._report is not None:
                 self._call.write(await self._report(shipment, accepted))
 
+    async def _tell_of_retries(self) -> None:
+        """What is sent again and again looks like a command that hangs."""
+        loop = asyncio.get_running_loop()
+        next_s = 0.0
+        while True:
+            await asyncio.sleep(LOOK_S)
+            now_s = loop.time()
+            stuck = [one for one in self._producer.troubles if now_s - one[2].since_s >= PATIENCE_S]
+            if not stuck:
+                next_s = 0.0
+            elif now_s >= next_s:
+                next_s = now_s + REMIND_S
+                self._progress.clear()
+                self._call.warn(_retrying(stuck, now_s))
+
     # -- words -------------------------------------------------------------------------------------------------------
 
     def _refuse(self, number: int, why: str) -> None:
@@ -217,3 +239,9 @@ class Pump:
                     failed=self.failed,
                 )
             )
+
+
+def _retrying(stuck: list[tuple[str, int, Trouble]], now_s: float) -> str:
+    topic, partition, trouble = stuck[0]
+    more = f" and {len(stuck) - 1} more" if len(stuck) > 1 else ""
+    return f"{topic}:{partition}{more}: still retrying after {now_s - trouble.since_s:.0f}s: {trouble}"

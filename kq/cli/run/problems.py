@@ -58,13 +58,17 @@ def _is_here(address: str) -> bool:
 
 
 def check_client_settings(config: dict[str, str], call: Call) -> None:
-    """Names the flag or file that gave a setting the client does not take."""
+    """Names the flag or file that gave a setting the client does not take; where it is two together, what they say."""
     from kq.client.settings import parse_settings
 
-    for name, value in config.items():
-        try:
-            parse_settings({name: value})
-        except KafkaError as error:
-            sourced = call.settings.values.get(name)
-            source = f"{sourced.source}: " if sourced else ""
-            raise Usage(f"{source}{error}") from None
+    try:
+        parse_settings(config)
+    except KafkaError as together:
+        for name, value in config.items():
+            try:
+                parse_settings({name: value})
+            except KafkaError as error:
+                sourced = call.settings.values.get(name)
+                source = f"{sourced.source}: " if sourced else ""
+                raise Usage(f"{source}{error}") from None
+        raise Usage(str(together)) from None

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from kq.cli.produce import pump
+from kq.errors import Err
 from kq.testing import Broker
 from tests.cli.harness import run, spawn
 
@@ -52,6 +54,36 @@ def test_a_fixed_key_headers_partition_time_and_tombstones(cluster: str, topic: 
     run("produce", topic, *args, stdin=b"v\n\n").ok()
     out = run("consume", topic, "-e", "-f", r"%p %k %h{%k=%v;}%V %d{strftime[%FT%T]}\n").ok().out
     assert out == "2 K a=1;b=;1 2026-11-21T10:00:00\n2 K a=1;b=;-1 2026-11-21T10:00:00\n"
+
+
+def test_retries_that_last_are_told_with_their_reason(
+    cluster: str, topic: str, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pump, "LOOK_S", 0.05)
+    monkeypatch.setattr(pump, "PATIENCE_S", 0.2)
+    run("topic", "create", topic).ok()
+    broker.inject("Produce", error="KAFKA_STORAGE_ERROR", topic=topic, times=5)
+    ran = run("produce", topic, "-X", "retry.backoff.ms=100", "-X", "retry.backoff.max.ms=200", stdin=b"one\n").ok()
+    reason = re.escape(Err.KAFKA_STORAGE_ERROR.text.rstrip("."))
+    assert re.fullmatch(rf"kq: {re.escape(topic)}:0: still retrying after \ds: {reason}\n", ran.err)
+    assert stored(topic) == [(None, "one")]
+
+    broker.inject("Produce", error="KAFKA_STORAGE_ERROR", topic=topic, times=100)
+    args = [
+        "-X",
+        "linger.ms=0",
+        "-X",
+        "delivery.timeout.ms=500",
+        "-X",
+        "request.timeout.ms=400",
+        "-X",
+        "retry.backoff.ms=50",
+    ]
+    ran = run("produce", topic, *args, stdin=b"two\nthree\n")
+    assert ran.code == 1
+    assert ran.err.splitlines()[-1] == (
+        f"kq: lines 1 to 2: {topic}:0 took no records for 0.5 s ({Err.KAFKA_STORAGE_ERROR.text.rstrip('.')}); not sent"
+    )
 
 
 def test_files(cluster: str, topic: str, tmp_path: Path) -> None:
