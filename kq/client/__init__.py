@@ -106,7 +106,7 @@ if TYPE_CHECKING:
     )
     from kq.client.cluster import Cluster, connect
     from kq.client.consumer import Consumer
-    from kq.client.delivery import Accepted, Delivered, RecordTooLarge, Sent, Slice
+    from kq.client.delivery import Accepted, Delivered, NoPartition, RecordTooLarge, Sent, Slice
     from kq.client.errors import AuthenticationFailed, ConnectionLost, RequestTimedOut, Unreachable, UnsupportedRequest
     from kq.client.fetched import Fetched
     from kq.client.group.consumer import GroupConsumer
@@ -130,7 +130,7 @@ _HOME = {
     ),
     "kq.client.cluster": "Cluster connect",
     "kq.client.consumer": "Consumer",
-    "kq.client.delivery": "Accepted Delivered RecordTooLarge Sent Slice",
+    "kq.client.delivery": "Accepted Delivered NoPartition RecordTooLarge Sent Slice",
     "kq.client.errors": "AuthenticationFailed ConnectionLost RequestTimedOut Unreachable UnsupportedRequest",
     "kq.client.fetched": "Fetched",
     "kq.client.group.consumer": "GroupConsumer",
@@ -191,6 +191,7 @@ __all__ = [
     "LogDir",
     "NewPartitions",
     "NewTopic",
+    "NoPartition",
     "Partition",
     "PartitionDescription",
     "PartitionProducers",

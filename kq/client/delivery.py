@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from kq.errors import Err, KafkaError
 
-__all__ = ["Accepted", "Delivered", "Piece", "Receipt", "RecordTooLarge", "Sent", "Slice"]
+__all__ = ["Accepted", "Delivered", "NoPartition", "Piece", "Receipt", "RecordTooLarge", "Sent", "Slice"]
 
 NO_OFFSET = -1
 
@@ -33,6 +33,15 @@ class RecordTooLarge(KafkaError):
         super().__init__(Err.MESSAGE_TOO_LARGE, f"{size_bytes:,} bytes, over {setting} {limit_bytes:,}")
         self.size_bytes = size_bytes
         self.limit_bytes = limit_bytes
+
+
+class NoPartition(KafkaError):
+    """A record names a partition that its topic has not."""
+
+    def __init__(self, topic: str, partitions: int, partition: int) -> None:
+        counted = f"{partitions} partition{'' if partitions == 1 else 's'}"
+        sentence = f"topic {topic!r} has {counted}, numbered from 0; {partition} is none"
+        super().__init__(Err.UNKNOWN_TOPIC_OR_PARTITION, sentence)
 
 
 class Piece(NamedTuple):

@@ -12,11 +12,11 @@ from typing import cast
 
 from kq.client.accumulator import Accumulator, PartitionQueue
 from kq.client.batching import Columns, Sizes
-from kq.client.delivery import Accepted, Slice
+from kq.client.delivery import Accepted, NoPartition, Slice
 from kq.client.metadata import Topic
 from kq.client.partitioner import Sticky, partitions_of
 from kq.client.settings import ClientSettings
-from kq.errors import Err, KafkaError
+from kq.errors import KafkaError
 from kq.record.murmur2 import partition_for
 
 __all__ = ["Filler"]
@@ -188,5 +188,4 @@ def _pick(
 def checked(topic: Topic, partition: int) -> int:
     if partition in topic.partitions:
         return partition
-    sentence = f"topic {topic.name!r} has {len(topic.partitions)} partitions, numbered from 0; {partition} is none"
-    raise KafkaError(Err.UNKNOWN_TOPIC_OR_PARTITION, sentence)
+    raise NoPartition(topic.name, len(topic.partitions), partition)

@@ -11,10 +11,7 @@ the broker (create_topic, produce, records) use kq's own client and meet injecte
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -23,13 +20,14 @@ from typing import TYPE_CHECKING, Self
 from kq.testing import faults
 from kq.testing.ports import free_port, is_free
 from kq.testing.process import Process, StartFailed, tail
+from kq.testing.rooms import Room
 
 if TYPE_CHECKING:
+    from kq.testing import contents
     from kq.testing.contents import Record
 
 __all__ = ["Broker", "StartFailed"]
 
-SOCKET_PATH_BYTES = 103  # and a zero: macOS; Linux allows 4 more
 START_ATTEMPTS = 5  # each with another port, when somebody else took the one found free
 
 # Kafka gives a new group 3 s for more members to come; a test knows how many there will be.
@@ -37,7 +35,10 @@ TESTS_DO_NOT_WAIT = {"group.initial.rebalance.delay.ms": "0"}
 
 
 class Broker:
-    """One broker, its directory and the handles of its faults. `settings` are broker settings under Kafka's names."""
+    """One broker, its directory and the handles of its faults.
+
+    `settings` are broker settings under Kafka's names; ValueError for one that nobody knows, or a value that is none.
+    create_topic, produce and records give up after `timeout_s`, each."""
 
     def __init__(
         self,
@@ -46,12 +47,15 @@ class Broker:
         data_dir: str | Path | None = None,
         host: str = "127.0.0.1",
         start_timeout_s: float = 30.0,
+        timeout_s: float = 30.0,
     ) -> None:
-        self._settings = dict(settings or {})
+        self._settings = _checked(settings or {})
         self._given_data_dir = None if data_dir is None else Path(data_dir)
         self._host = host
         self._start_timeout_s = start_timeout_s
-        self._room: Path | None = None  # temporary: the log, the fault socket, the data unless a data_dir was given
+        self._timeout_s = timeout_s
+        self._paused = False
+        self._room: Room | None = None  # temporary: the log, the fault socket, the data unless a data_dir was given
         self._port = 0
         self._process: Process | None = None
 
@@ -77,9 +81,10 @@ class Broker:
         if self.running:
             return
         if self._room is None:
-            self._room = _make_room()
+            self._room = Room()
         for attempt in range(START_ATTEMPTS):
             port = self._port or free_port(self._host)
+            self._paused = False
             try:
                 self._process = Process(self._arguments(port), log=self._log, start_timeout_s=self._start_timeout_s)
             except StartFailed:
@@ -106,15 +111,17 @@ class Broker:
     def pause(self) -> None:
         """SIGSTOP: connections stay open and nothing answers, until resume()."""
         self._running_process().signal(signal.SIGSTOP)
+        self._paused = True
 
     def resume(self) -> None:
         self._running_process().signal(signal.SIGCONT)
+        self._paused = False
 
     def close(self) -> None:
         """Stops it and removes what it made; a data_dir that was given stays."""
         self.stop()
         if self._room is not None:
-            shutil.rmtree(self._room, ignore_errors=True)
+            self._room.close()
             self._room = None
 
     # -- what it is ---------------------------------------------------------------------------------------------------
@@ -144,7 +151,7 @@ class Broker:
             return self._given_data_dir
         if self._room is None:
             raise RuntimeError("the broker has no directory: start it first")
-        return self._room / "data"
+        return self._room.path / "data"
 
     def log_tail(self, lines: int = 60) -> str:
         """The end of what it logged, over all its starts; nothing once it is closed."""
@@ -156,7 +163,7 @@ class Broker:
         """`config` holds topic settings under Kafka's names."""
         from kq.testing import contents
 
-        contents.create_topic(self.bootstrap, name, partitions, config or {})
+        contents.create_topic(self._address(), name, partitions, config or {})
 
     def produce(
         self,
@@ -171,7 +178,7 @@ class Broker:
         from kq.testing import contents
 
         return contents.produce(
-            self.bootstrap,
+            self._address(),
             topic,
             values,
             key=key,
@@ -184,7 +191,7 @@ class Broker:
         """Everything committed in a topic, by partition and offset."""
         from kq.testing import contents
 
-        return contents.records(self.bootstrap, topic, partition)
+        return contents.records(self._address(), topic, partition)
 
     # -- faults -------------------------------------------------------------------------------------------------------
 
@@ -201,6 +208,8 @@ class Broker:
         """The next `times` requests of that API (by name or key) get that Kafka error, that delay, or no answer; with a
         topic, of those that name it. ValueError when nothing could come of it."""
         self._running_process()
+        if self._paused:
+            raise RuntimeError("the broker is paused and takes no orders: resume() it first")
         faults.inject(self._fault_socket, api, error=error, delay_s=delay_s, drop=drop, times=times, topic=topic)
 
     # -- inside -------------------------------------------------------------------------------------------------------
@@ -216,12 +225,17 @@ class Broker:
     @property
     def _fault_socket(self) -> Path:
         assert self._room is not None
-        return self._room / "faults"
+        return self._room.path / "faults"
 
     @property
     def _log(self) -> Path:
         assert self._room is not None
-        return self._room / "broker.log"
+        return self._room.path / "broker.log"
+
+    def _address(self) -> contents.Address:
+        from kq.testing import contents
+
+        return contents.Address(self.bootstrap, self._timeout_s, lambda: self._paused)
 
     def _started(self) -> Process:
         if self._process is None:
@@ -235,7 +249,19 @@ class Broker:
         return process
 
 
-def _make_room() -> Path:
-    """In the temporary directory, or in /tmp where the path of a unix socket would not fit into that."""
-    too_deep = len(os.fsencode(tempfile.gettempdir())) > SOCKET_PATH_BYTES - len("/kq-12345678/faults")
-    return Path(tempfile.mkdtemp(prefix="kq-", dir="/tmp" if too_deep else None))
+def _checked(settings: Mapping[str, object]) -> dict[str, str]:
+    """The broker passes over what it does not know, for the sake of files of other programs; a test means what it
+    says."""
+    from kq.config import BROKER
+    from kq.config.broker import refuse_unknown
+    from kq.errors import KafkaError
+
+    texts = {name: str(value) for name, value in settings.items()}
+    for name, text in texts.items():
+        try:
+            refuse_unknown(name)
+            if name in BROKER:
+                BROKER.parse(name, text)
+        except KafkaError as error:
+            raise ValueError(str(error)) from None
+    return texts

@@ -18,8 +18,10 @@ from kq.client import (
     Admin,
     Cluster,
     Consumer,
+    Err,
     KafkaError,
     NewTopic,
+    NoPartition,
     Producer,
     TopicPartition,
     connect,
@@ -42,17 +44,25 @@ class Record(NamedTuple):
     headers: tuple[tuple[str, bytes | None], ...]
 
 
-def create_topic(bootstrap: str, name: str, partitions: int, config: Mapping[str, str]) -> None:
+class Address(NamedTuple):
+    """The way to a broker, and how long a call may take."""
+
+    bootstrap: str
+    timeout_s: float
+    is_paused: Callable[[], bool]
+
+
+def create_topic(broker: Address, name: str, partitions: int, config: Mapping[str, str]) -> None:
     async def create(cluster: Cluster) -> None:
         made = await Admin(cluster).create_topics([NewTopic(name, partitions=partitions, configs=dict(config))])
         if error := made[name].error:
             raise error
 
-    _call(bootstrap, create)
+    _call(broker, "create_topic", create)
 
 
 def produce(
-    bootstrap: str,
+    broker: Address,
     topic: str,
     values: Sequence[Text],
     *,
@@ -62,27 +72,30 @@ def produce(
     timestamp_ms: int | None,
 ) -> list[Record]:
     """Sends them in order, acks=all, and returns them as they are stored."""
-    stored_key = _bytes(key)
-    stored_headers = tuple((name, _bytes(value)) for name, value in headers)
+    stored_key = _bytes(key, "a key")
+    stored_headers = tuple((name, _bytes(value, "a header's value")) for name, value in headers)
+    stored_values = [_bytes(value, "a value") for value in values]
 
     async def send(cluster: Cluster) -> list[Record]:
-        async with Producer(cluster) as producer:
-            stored_values = [_bytes(value) for value in values]
+        producer = Producer(cluster)
+        try:
             sent = [
                 producer.send(topic, value, stored_key, stored_headers, partition, timestamp_ms)
                 for value in stored_values
             ]
             await producer.flush()
             places = [await delivery for delivery in sent]
+        finally:
+            await producer.close(0)  # all is known by now, or nobody waits any more
         return [
             Record(topic, place.partition, place.offset, place.timestamp_ms, stored_key, value, stored_headers)
             for place, value in zip(places, stored_values, strict=True)
         ]
 
-    return _call(bootstrap, send)
+    return _call(broker, "produce", send)
 
 
-def records(bootstrap: str, topic: str, partition: int | None) -> list[Record]:
+def records(broker: Address, topic: str, partition: int | None) -> list[Record]:
     """Everything committed in a topic, or in one of its partitions, by partition and offset."""
 
     async def read(cluster: Cluster) -> list[Record]:
@@ -90,6 +103,8 @@ def records(bootstrap: str, topic: str, partition: int | None) -> list[Record]:
         described = metadata.topics[topic]
         if described.error:
             raise KafkaError(described.error, f"topic {topic}: {described.error.text}")
+        if partition is not None and partition not in described.partitions:
+            raise NoPartition(topic, len(described.partitions), partition)
         wanted = [p for p in described.partitions if partition in (None, p)]
         starts = await _offsets(cluster, topic, wanted, EARLIEST)
         ends = await _offsets(cluster, topic, wanted, LATEST)
@@ -103,13 +118,19 @@ def records(bootstrap: str, topic: str, partition: int | None) -> list[Record]:
                     found += [Record(topic, fetched.partition, *record) for record in fetched.records()]
         return sorted(found, key=lambda record: record[1:3])
 
-    return _call(bootstrap, read)
+    return _call(broker, "records", read)
 
 
-def _call(bootstrap: str, work: Callable[[Cluster], Coroutine[Any, Any, T]]) -> T:
+def _call(broker: Address, name: str, work: Callable[[Cluster], Coroutine[Any, Any, T]]) -> T:
     async def connected() -> T:
-        async with connect({"bootstrap.servers": bootstrap, "isolation.level": "read_committed"}) as cluster:
-            return await work(cluster)
+        settings = {"bootstrap.servers": broker.bootstrap, "isolation.level": "read_committed"}
+        try:
+            async with asyncio.timeout(broker.timeout_s), connect(settings) as cluster:
+                return await work(cluster)
+        except TimeoutError:
+            why = "the broker is paused" if broker.is_paused() else "the broker did not answer"
+            sentence = f"{name} was given up after {broker.timeout_s:g} s, the timeout_s of this Broker: {why}"
+            raise KafkaError(Err.REQUEST_TIMED_OUT, sentence) from None
 
     outcome: Future[T] = Future()
 
@@ -131,5 +152,9 @@ async def _offsets(cluster: Cluster, topic: str, partitions: Sequence[int], plac
     return {partition: found.offset for partition, found in listed.items()}
 
 
-def _bytes(text: Text) -> bytes | None:
-    return text.encode() if isinstance(text, str) else text
+def _bytes(text: Text, what: str) -> bytes | None:
+    if text is None or isinstance(text, bytes):
+        return text
+    if isinstance(text, str):
+        return text.encode()
+    raise TypeError(f"{what} is bytes, str or None, not {type(text).__name__}: {text!r}")

@@ -9,6 +9,7 @@ import socket
 import tempfile
 import threading
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -161,9 +162,68 @@ def test_a_broker_that_cannot_start_says_why_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with pytest.raises(StartFailed, match=r"num\.partitions"), Broker({"num.partitions": "many"}):
+    broker = Broker({"node.id": "1", "broker.id": "2"})
+    with pytest.raises(StartFailed, match=r"node\.id is 1 and broker\.id is 2"), broker:
         pass
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        (
+            {"log.retention.mss": "1"},
+            r"There is no broker setting log\.retention\.mss \(did you mean log.retention.ms\?\)",
+        ),
+        (
+            {"retention.ms": "1"},
+            r"retention\.ms is a topic's setting; for all topics of a broker it is log\.retention\.ms",
+        ),
+        ({"num.partitions": "many"}, r"num\.partitions cannot be 'many': it must be a whole number"),
+    ],
+)
+def test_settings_that_are_none_are_refused_before_anything_starts(settings: dict[str, str], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        Broker(settings)
+
+
+def test_calls_of_its_own_are_given_up_after_timeout_s() -> None:
+    with Broker(timeout_s=0.5) as broker:
+        broker.create_topic("t")
+        broker.pause()
+        for name, call in (("records", lambda: broker.records("t")), ("produce", lambda: broker.produce("t", "x"))):
+            with pytest.raises(KafkaError) as caught:
+                call()
+            assert caught.value.code is Err.REQUEST_TIMED_OUT
+            assert str(caught.value) == (
+                f"{name} was given up after 0.5 s, the timeout_s of this Broker: the broker is paused"
+            )
+        with pytest.raises(RuntimeError, match=r"resume\(\) it first"):
+            broker.inject("Produce", drop=True)
+        broker.resume()
+        broker.inject("Metadata", drop=True, times=100)
+        with pytest.raises(KafkaError, match=r"create_topic was given up after 0\.5 s.*the broker did not answer"):
+            broker.create_topic("other")
+
+
+def test_what_is_no_value_is_a_type_error(kq_broker: Broker) -> None:
+    kq_broker.create_topic("t")
+    bad: Any
+    for bad in (5, ["a", "b"]):
+        with pytest.raises(TypeError, match=rf"a value is bytes, str or None, not {type(bad).__name__}"):
+            kq_broker.produce("t", bad)
+    with pytest.raises(TypeError, match="a key is bytes, str or None, not int: 7"):
+        kq_broker.produce("t", "x", key=cast(Any, 7))
+    with pytest.raises(TypeError, match="a header's value is bytes, str or None, not int: 1"):
+        kq_broker.produce("t", "x", headers=[("n", cast(Any, 1))])
+    assert kq_broker.records("t") == []
+
+
+def test_a_partition_that_is_not_there(kq_broker: Broker) -> None:
+    kq_broker.create_topic("t")
+    for call in (lambda: kq_broker.records("t", 9), lambda: kq_broker.produce("t", "x", partition=9)):
+        with pytest.raises(KafkaError, match=r"topic 't' has 1 partition, numbered from 0; 9 is none"):
+            call()
 
 
 def test_a_failing_block_shows_the_brokers_log() -> None:
