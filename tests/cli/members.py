@@ -6,9 +6,12 @@ import contextlib
 import threading
 from collections.abc import Iterator, Mapping
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+
+from tests.support.patience import until
 
 Pair = tuple[str, int]
+NOT_YET = (KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR)
 
 
 @contextlib.contextmanager
@@ -51,14 +54,24 @@ def simple(bootstrap: str, group: str) -> Consumer:
 
 
 def commit(bootstrap: str, group: str, offsets: Mapping[Pair, int], *, metadata: str = "") -> None:
-    """As somebody without a membership."""
+    """As somebody without a membership. Waits for a coordinator: Kafka makes its topic when asked."""
     consumer = simple(bootstrap, group)
     try:
         wanted = [TopicPartition(*pair, offset, metadata) for pair, offset in offsets.items()]
-        answers = consumer.commit(offsets=wanted, asynchronous=False)
-        assert [answer.error for answer in answers or ()] == [None] * len(wanted)
+        until(lambda: _commit(consumer, wanted), f"{group} has a coordinator")
     finally:
         consumer.close()
+
+
+def _commit(consumer: Consumer, wanted: list[TopicPartition]) -> bool:
+    try:
+        answers = consumer.commit(offsets=wanted, asynchronous=False)
+    except KafkaException as refused:
+        if refused.args[0].code() not in NOT_YET:
+            raise
+        return False
+    assert [answer.error for answer in answers or ()] == [None] * len(wanted)
+    return True
 
 
 def committed(bootstrap: str, group: str, topic: str, partitions: int) -> dict[int, int]:

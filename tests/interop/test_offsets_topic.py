@@ -1,101 +1,177 @@
-"""`__consumer_offsets` before Kafka's own tools: what kq wrote there is read by kafka-dump-log and by both formatters
-of kafka-console-consumer, and a stopped Kafka's files load into kq."""
+"""What kq keeps in `__consumer_offsets` is what Apache Kafka keeps there: the same records after the same story, read by
+Kafka's own decoders; and the partition of one is carried on by the other."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from kq.testing import Broker
-from tests.support import asking, groups, peers
-from tests.support.dumplog import dump
-from tests.support.wire import Wire
+from tests.cli.members import commit, committed
+from tests.interop.test_consumer_protocol import Member, polled
+from tests.support import peers, topics
+from tests.support.patience import until
+from tests.support.peers import Kafka, run
+from tests.support.rdkafka import client, produce
 
-pytestmark = pytest.mark.java
+pytestmark = [pytest.mark.java, pytest.mark.timeout(100)]
 
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[Broker]:
-    """With a group that has committed and one that has members and a commit that was forgotten."""
-    settings = {"group.initial.rebalance.delay.ms": "0", "offsets.topic.num.partitions": "1"}
-    with Broker(settings) as broker, Wire(broker.bootstrap) as wire:
-        broker.create_topic("t", partitions=2)
-        groups.find(wire, "simple")
-        assert groups.commit(wire, "simple", "t", 3, index=1, epoch=0, metadata="é") == 0
-        member, generation = groups.alone(wire, "team", instance="i")
-        assert groups.commit(wire, "team", "t", 7, generation=generation, member_id=member, instance="i") == 0
-        assert groups.forget(wire, "simple", {"t": [1]}).error_code == 0
-        yield broker
+TOPIC, SHARD = "orders", "__consumer_offsets-0"
+ONE_SHARD = "offsets.topic.num.partitions"
 
 
-def formatted(broker: Broker, formatter: str) -> list[dict[str, Any]]:
-    done = peers.run(
-        "kafka-console-consumer",
-        *("--bootstrap-server", broker.bootstrap, "--topic", "__consumer_offsets", "--from-beginning"),
-        *("--formatter", f"org.apache.kafka.tools.consumer.{formatter}", "--timeout-ms", "3000"),
-        check=False,
-    )
-    decoder, found, text = json.JSONDecoder(), [], done.stdout
-    while "{" in text:
-        one, end = decoder.raw_decode(text := text[text.index("{") :])
+def story(bootstrap: str, mark: str) -> None:
+    """Commits with and without members of both protocols, members that come and leave, offsets and a group deleted."""
+    produce(bootstrap, TOPIC, [{"value": b"%d" % i, "partition": i % 2} for i in range(20)])
+    commit(bootstrap, f"resting-{mark}", {(TOPIC, 0): 5, (TOPIC, 1): 10}, metadata="by hand")
+    commit(bootstrap, f"resting-{mark}", {(TOPIC, 0): 6})
+    commit(bootstrap, f"gone-{mark}", {(TOPIC, 0): 5})
+    admin = AdminClient(client(bootstrap))  # it has to live as long as its answer takes
+    admin.delete_consumer_groups([f"gone-{mark}"])[f"gone-{mark}"].result(30)
+    for protocol in ("classic", "consumer"):
+        reader = Member(bootstrap, f"{protocol}-{mark}", protocol, client_id="c", enable_auto_commit=False)
+        reader.consumer.subscribe([TOPIC])
+        polled([reader], lambda reader=reader: reader.has() == {0, 1}, "it has both partitions")
+        at = [TopicPartition(TOPIC, 0, 7, leader_epoch=0), TopicPartition(TOPIC, 1, 8)]
+        reader.consumer.commit(offsets=at, asynchronous=False)
+        reader.consumer.close()
+
+
+def plain(record: str) -> str:
+    """Without ids, times and what is computed from ids. Numbers of a kind stay apart from those of another."""
+    record = re.sub(r"c-[0-9a-f-]{36}|(?<=\")[A-Za-z0-9_/+-]{22}(?=\")", "ID", record)
+    record = re.sub(r'"metadataHash":-?\d+', '"metadataHash":HASH', record)
+    return re.sub(r"\b1[67]\d{11}\b", "TIME", record)
+
+
+def decoded(shard: Path) -> list[str]:
+    """Keys and values as kafka-dump-log prints them; it says nothing of a fault."""
+    told = run("kafka-dump-log", "--offsets-decoder", "--files", *shard.glob("*.log")).stdout
+    assert "isvalid: false" not in told
+    records = re.findall(r"^\| offset: \d+ .* headerKeys: \[\] (key: .* payload: .*)$", told, re.M)
+    assert len(records) == len(re.findall(r"^\| ", told, re.M))
+    return [plain(record) for record in records]
+
+
+def formatted(bootstrap: str, formatter: str) -> list[Any]:
+    """What kafka-console-consumer makes of the whole shard."""
+    reader = Consumer(client(bootstrap, group_id="unused"))
+    count = reader.get_watermark_offsets(TopicPartition("__consumer_offsets", 0), 30)[1]
+    reader.close()
+    told = run(
+        *("kafka-console-consumer", "--bootstrap-server", bootstrap, "--topic", "__consumer_offsets"),
+        *("--formatter", f"org.apache.kafka.tools.consumer.{formatter}"),
+        *("--partition", "0", "--offset", "earliest", "--max-messages", str(count)),
+    ).stdout
+    found, at, decoder = [], 0, json.JSONDecoder()
+    text = plain(told).replace(":TIME", ":0").replace(":HASH", ":0").strip()
+    while at < len(text):
+        one, at = decoder.raw_decode(text, at)
         found.append(one)
-        text = text[end:]
     return found
 
 
-def test_commits_are_read_by_the_formatter(broker: Broker) -> None:
-    told = [
-        (one["key"]["data"]["group"], one["value"] and (one["value"]["version"], one["value"]["data"]["offset"]))
-        for one in formatted(broker, "OffsetsMessageFormatter")
-    ]
-    assert told == [("simple", (4, 3)), ("team", (4, 7)), ("simple", None)]
+class Told(NamedTuple):
+    """A broker after its story: what it keeps, and what Kafka's tools say of it."""
+
+    directory: Path
+    bootstrap: str
+    records: list[str]
+    offsets: list[Any]
+    groups: list[Any]
 
 
-def test_groups_are_read_by_the_formatter(broker: Broker) -> None:
-    everything = formatted(broker, "GroupMetadataMessageFormatter")  # the tool itself is in a group, too
-    found = [one for one in everything if one["key"]["data"]["group"] == "team"]
-    value = next(one["value"] for one in found if one["value"]["data"]["members"])
-    assert (value["version"], value["data"]["protocolType"], value["data"]["generation"]) == (3, "consumer", 1)
-    (member,) = value["data"]["members"]
-    assert (member["groupInstanceId"], member["clientId"], member["clientHost"]) == ("i", "test", "/127.0.0.1")
+@pytest.fixture(scope="module")
+def kafka_itself(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    with peers.running(tmp_path_factory.mktemp("kafka"), f"{ONE_SHARD}=1") as kafka:
+        topics.create(kafka.bootstrap, TOPIC, 2)
+        yield kafka
 
 
-def test_the_files_are_read_by_dump_log(broker: Broker) -> None:
-    directory = Path(broker.data_dir) / "__consumer_offsets-0"
-    assert dump(directory).faults == []
-    done = peers.run("kafka-dump-log", "--offsets-decoder", "--files", directory / f"{0:020}.log", "--print-data-log")
-    assert "Exception" not in done.stdout + done.stderr
-    payloads = [line for line in done.stdout.splitlines() if '"group":"simple"' in line]
-    assert len(payloads) == 2
-    assert '"offset":3' in payloads[0]
-    assert "é" in payloads[0]
+@pytest.fixture(scope="module")
+def of_kafka(kafka_itself: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Told:
+    story(kafka_itself.bootstrap, "x")
+    offsets, groups = (formatted(kafka_itself.bootstrap, which) for which in FORMATTERS)
+    kafka_itself.stop()
+    copy = tmp_path_factory.mktemp("of-kafka")
+    for name in (SHARD, f"{TOPIC}-0", f"{TOPIC}-1"):
+        shutil.copytree(kafka_itself.data_dir / name, copy / name)
+    return Told(copy, kafka_itself.bootstrap, decoded(copy / SHARD), offsets, groups)
 
 
-def test_kafkas_own_files_load_into_kq(tmp_path: Path) -> None:
-    """A data directory that Kafka wrote: kq's coordinator tells of its groups what Kafka told."""
-    with peers.running(tmp_path / "kafka") as kafka:
-        with Wire(kafka.bootstrap) as wire:
-            groups.find(wire, "simple")
-            asking.create(wire, "t", 2)
-            assert groups.commit(wire, "simple", "t", 3, index=1, epoch=0, metadata="x") == 0
-            groups.find(wire, "team")
-            member, generation = groups.alone(wire, "team", session_ms=60_000)
-            before = [(groups.state(wire, g), groups.describe(wire, g).protocol_data) for g in ("simple", "team")]
-        kafka.stop()
-        data = tmp_path / "kq"
-        data.mkdir()
-        for directory in kafka.data_dir.iterdir():
-            if directory.is_dir() and not directory.name.startswith("__cluster_metadata"):
-                shutil.copytree(directory, data / directory.name)
-        with Broker(data_dir=data) as broker, Wire(broker.bootstrap) as wire:
-            for group in ("simple", "team"):
-                groups.find(wire, group)
-            after = [(groups.state(wire, g), groups.describe(wire, g).protocol_data) for g in ("simple", "team")]
-            assert after == before
-            assert groups.committed(wire, "simple", "t", 1) == (3, 0, "x")
-            assert groups.heartbeat(wire, "team", generation, member) == 0
+@pytest.fixture(scope="module")
+def of_kq(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    directory = tmp_path_factory.mktemp("of-kq")
+    with Broker({ONE_SHARD: "1"}, data_dir=directory) as broker:
+        topics.create(broker.bootstrap, TOPIC, 2)
+        story(broker.bootstrap, "x")
+        offsets, groups = (formatted(broker.bootstrap, which) for which in FORMATTERS)
+        bootstrap = broker.bootstrap
+    return Told(directory, bootstrap, decoded(directory / SHARD), offsets, groups)
+
+
+FORMATTERS = ("OffsetsMessageFormatter", "GroupMetadataMessageFormatter")
+
+
+def test_the_same_story_leaves_the_same_records(of_kq: Told, of_kafka: Told) -> None:
+    assert len(of_kafka.records) > 20
+    assert of_kq.records == of_kafka.records
+
+
+def test_kafkas_formatters_read_them(of_kq: Told, of_kafka: Told) -> None:
+    assert len(of_kafka.offsets) == 9
+    assert of_kq.offsets == of_kafka.offsets
+    assert {entry["key"]["data"]["group"] for entry in of_kafka.groups} == {"classic-x", "gone-x"}
+    assert of_kq.groups == of_kafka.groups
+
+
+PLACES = {"resting-x": {0: 6, 1: 10}, "classic-x": {0: 7, 1: 8}, "consumer-x": {0: 7, 1: 8}, "gone-x": {}}
+
+
+def carried_on(bootstrap: str) -> None:
+    """The groups stand where they stood, and members read on from there."""
+
+    def places() -> dict[str, dict[int, int]]:
+        return {group: committed(bootstrap, group, TOPIC, 2) for group in PLACES}
+
+    until(lambda: places() == PLACES, f"the groups are where they were; {places()}")
+    admin = AdminClient(client(bootstrap))
+    listed = admin.list_consumer_groups().result(30)
+    assert {one.group_id for one in listed.valid} >= {"resting-x", "classic-x", "consumer-x"}
+    assert "gone-x" not in {one.group_id for one in listed.valid}
+    for protocol in ("classic", "consumer"):
+        reader = Member(bootstrap, f"{protocol}-x", protocol)
+        reader.consumer.subscribe([TOPIC])
+        # The numbers 0 to 19 in turn: partition 0 from offset 7 is 14, 16, 18; partition 1 from offset 8 is 17, 19.
+        left = {(0, b"14"), (0, b"16"), (0, b"18"), (1, b"17"), (1, b"19")}
+        polled([reader], lambda reader=reader, left=left: set(reader.read) >= left, "what was unread is read")
+        assert sorted(reader.read) == sorted(left)
+        reader.consumer.close()
+
+
+def test_kq_carries_on_with_kafkas_groups(of_kafka: Told, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(of_kafka.directory, data)
+    with Broker({ONE_SHARD: "1"}, data_dir=data) as broker:
+        carried_on(broker.bootstrap)
+
+
+def test_kafka_carries_on_with_kqs_groups(of_kq: Told, of_kafka: Told, kafka_itself: Kafka) -> None:
+    """In its own directories: the ids of topics are those of its metadata. The records of the topic are the same."""
+    shard = kafka_itself.data_dir / SHARD
+    for path in shard.iterdir():
+        if path.suffix in {".log", ".index", ".timeindex", ".snapshot"}:
+            path.unlink()
+    for path in (of_kq.directory / SHARD).iterdir():
+        if path.suffix in {".log", ".index", ".timeindex"}:
+            shutil.copy(path, shard)
+    kafka_itself.start()
+    carried_on(kafka_itself.bootstrap)

@@ -46,7 +46,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """One of Kafka's own tools, such as `kafka-topics`; its words are in the failure."""
     given = stdin.encode() if isinstance(stdin, str) else stdin
-    with _short_lived() if name.startswith("kafka-") else contextlib.nullcontext({}) as options:
+    with _short_lived() if name.startswith("kafka-") else contextlib.nullcontext(dict[str, str]()) as options:
         done = subprocess.run(
             [tool(), name, *map(os.fspath, arguments)],
             input=given,

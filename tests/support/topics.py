@@ -14,7 +14,7 @@ def create(bootstrap: str, name: str, partitions: int = 1, config: Mapping[str, 
     admin.create_topics([asked], operation_timeout=30)[name].result(60)
 
 
-def delete_records(bootstrap: str, name: str, before: int) -> None:
-    """Moves the start of partition 0."""
-    admin, upto = AdminClient({"bootstrap.servers": bootstrap}), TopicPartition(name, 0, before)
+def delete_records(bootstrap: str, name: str, before: int, partition: int = 0) -> None:
+    """Moves the start of a partition."""
+    admin, upto = AdminClient({"bootstrap.servers": bootstrap}), TopicPartition(name, partition, before)
     assert admin.delete_records([upto])[upto].result(60).low_watermark == before
