@@ -105,7 +105,7 @@ def _said(
         request.client_id,
         request.client_host,
         tuple(sorted(set(subscription.topics))),
-        None,
+        "",
         request.patience_ms,
         before.server_assignor,
         ClassicMemberMetadata(
@@ -131,7 +131,7 @@ def _take_over(
     settled = others_settled and has_all and group.epoch == group.target_epoch
     alike = (
         holder.about.subscribed_topic_names == joining.about.subscribed_topic_names
-        and holder.about.subscribed_topic_regex is None
+        and not holder.about.subscribed_topic_regex
     )
     reason = None if settled and alike else f"{joining.called} came back with the classic protocol"
     classic = to_classic(group, staying, reason, now_ms, decision)

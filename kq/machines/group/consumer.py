@@ -231,7 +231,7 @@ def _said(
         request.client_id,
         request.client_host,
         before.subscribed_topic_names if names is None else tuple(sorted(set(names))),
-        before.subscribed_topic_regex if pattern is None else pattern or None,
+        before.subscribed_topic_regex if pattern is None else pattern,
         before.rebalance_timeout_ms if timeout_ms == -1 else timeout_ms,
         before.server_assignor if request.server_assignor is None else request.server_assignor,
     )

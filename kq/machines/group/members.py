@@ -27,7 +27,7 @@ from kq.machines.group.reconciliation import Epochs, MemberState, Partitions, St
 
 LEFT_FOR_NOW = -2  # the epoch of a static member that will be back (KIP-848)
 NEWCOMER = Standing()
-UNSAID = ConsumerGroupMemberMetadataValue(None, None, "", "", (), None, -1, None)
+UNSAID = ConsumerGroupMemberMetadataValue(None, None, "", "", (), "", -1, None)  # no pattern is "", as Kafka keeps it
 
 
 class Resolved(NamedTuple):

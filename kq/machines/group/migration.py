@@ -97,7 +97,7 @@ def _as_consumer(group: ClassicGroup, member: ClassicMember) -> Member:
         member.client_id,
         member.client_host,
         tuple(sorted(set(subscription.topics))),
-        None,
+        "",
         member.rebalance_timeout_ms,
         None,
         ClassicMemberMetadata(
