@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -23,6 +24,7 @@ from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
 from tests.support import peers
+from tests.support.missing import need_command
 
 POLL_S = 0.1
 
@@ -60,23 +62,31 @@ class Stranger(ABC):
 class Confluent(Stranger):
     strategies = ("range", "roundrobin", "cooperative-sticky")
 
+    def protocol(self) -> dict[str, Any]:
+        return {
+            "partition.assignment.strategy": self.strategy,
+            "heartbeat.interval.ms": 200,
+            "session.timeout.ms": 6000,
+        }
+
     def run(self) -> None:
-        consumer = confluent_kafka.Consumer(
-            {
-                "bootstrap.servers": self.bootstrap,
-                "group.id": self.group,
-                "auto.offset.reset": "earliest",
-                "partition.assignment.strategy": self.strategy,
-                "heartbeat.interval.ms": 200,
-                "session.timeout.ms": 6000,
-            }
-        )
+        given = {"bootstrap.servers": self.bootstrap, "group.id": self.group, "auto.offset.reset": "earliest"}
+        consumer = confluent_kafka.Consumer({**given, **self.protocol()})
         consumer.subscribe([self.topic])
         while not self.leaving.is_set():
             message = consumer.poll(POLL_S)
             if message is not None and message.error() is None:
                 self.values.append(message.value())
         consumer.close()
+
+
+class ConfluentOfTheNewProtocol(Confluent):
+    """KIP-848: the broker assigns; the strategy is that of the classic members beside it."""
+
+    strategies = ("cooperative-sticky",)
+
+    def protocol(self) -> dict[str, Any]:
+        return {"group.protocol": "consumer"}
 
 
 class KafkaPython(Stranger):
@@ -126,29 +136,19 @@ class Aiokafka(Stranger):
                     self.values += [record.value for record in records]
 
 
-class Java(Stranger):
-    """kafka-console-consumer."""
+class Program(Stranger):
+    """A process that prints what it reads and leaves when it is told to end."""
 
-    strategies = ("range", "roundrobin", "sticky", "cooperative-sticky")
-    CLASSES: ClassVar[dict[str, str]] = {
-        "range": "RangeAssignor",
-        "roundrobin": "RoundRobinAssignor",
-        "sticky": "StickyAssignor",
-        "cooperative-sticky": "CooperativeStickyAssignor",
-    }
+    @abstractmethod
+    def command(self) -> list[str]: ...
+
+    def value(self, line: bytes) -> bytes | None:
+        """What a line is; None if it is no record."""
+        return line
 
     def run(self) -> None:
-        assignor = f"org.apache.kafka.clients.consumer.{self.CLASSES[self.strategy]}"
-        settings = {
-            "partition.assignment.strategy": assignor,
-            "heartbeat.interval.ms": "200",
-            "session.timeout.ms": "6000",
-            "auto.offset.reset": "earliest",
-        }
-        where = ["--bootstrap-server", self.bootstrap, "--topic", self.topic, "--group", self.group]
-        given = [word for name, value in settings.items() for word in ("--command-property", f"{name}={value}")]
         process = subprocess.Popen(
-            [peers.tool(), "kafka-console-consumer", *where, *given],
+            self.command(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # the tool and its JVM are ended together
@@ -164,12 +164,68 @@ class Java(Stranger):
 
     def _read(self, readline: Callable[[], bytes]) -> None:
         while line := readline():
-            self.values.append(line.removesuffix(b"\n"))
+            if (value := self.value(line.removesuffix(b"\n"))) is not None:
+                self.values.append(value)
+
+
+class Kcat(Program):
+    strategies = ("cooperative-sticky",)
+
+    def command(self) -> list[str]:
+        given = {
+            "partition.assignment.strategy": self.strategy,
+            "heartbeat.interval.ms": "200",
+            "session.timeout.ms": "6000",
+            "auto.offset.reset": "earliest",
+        }
+        settings = [word for name, value in given.items() for word in ("-X", f"{name}={value}")]
+        return [need_command("kcat", "kcat"), "-b", self.bootstrap, "-q", "-u", *settings, "-G", self.group, self.topic]
+
+
+class Java(Program):
+    """kafka-console-consumer."""
+
+    strategies = ("range", "roundrobin", "sticky", "cooperative-sticky")
+    CLASSES: ClassVar[dict[str, str]] = {
+        "range": "RangeAssignor",
+        "roundrobin": "RoundRobinAssignor",
+        "sticky": "StickyAssignor",
+        "cooperative-sticky": "CooperativeStickyAssignor",
+    }
+
+    def command(self) -> list[str]:
+        assignor = f"org.apache.kafka.clients.consumer.{self.CLASSES[self.strategy]}"
+        settings = {
+            "partition.assignment.strategy": assignor,
+            "heartbeat.interval.ms": "200",
+            "session.timeout.ms": "6000",
+            "auto.offset.reset": "earliest",
+        }
+        where = ["--bootstrap-server", self.bootstrap, "--topic", self.topic, "--group", self.group]
+        given = [word for name, value in settings.items() for word in ("--command-property", f"{name}={value}")]
+        return [peers.tool(), "kafka-console-consumer", *where, *given]
+
+
+class JavaOfTheNewProtocol(Program):
+    """kafka-verifiable-consumer, which prints events."""
+
+    strategies = ("range",)
+
+    def command(self) -> list[str]:
+        where = ["--bootstrap-server", self.bootstrap, "--topic", self.topic, "--group-id", self.group]
+        return [peers.tool(), "kafka-verifiable-consumer", *where, "--verbose", "--group-protocol", "consumer"]
+
+    def value(self, line: bytes) -> bytes | None:
+        event = json.loads(line) if line.startswith(b"{") else {"name": ""}
+        return event["value"].encode() if event["name"] == "record_data" else None
 
 
 STRANGERS: dict[str, type[Stranger]] = {
     "confluent": Confluent,
+    "confluent-848": ConfluentOfTheNewProtocol,
+    "kcat": Kcat,
     "kafka-python": KafkaPython,
     "aiokafka": Aiokafka,
     "java": Java,
+    "java-848": JavaOfTheNewProtocol,
 }

@@ -1,5 +1,6 @@
 """kq's members beside those of other clients in one group, with every assignor that both know: each is led by the other
-once, gets its share, hands it over when it leaves, and nothing is missed."""
+once, gets its share, hands it over when it leaves, and nothing is missed. Those of the consumer protocol (KIP-848) turn
+the group into one of theirs, in which kq's member goes on."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from tests.client.support import asynchronous, settings, until
 
 PARTITIONS = 6
 CASES = [
-    pytest.param(make, strategy, marks=[pytest.mark.java] if make == "java" else [])
+    pytest.param(make, strategy, marks=[pytest.mark.java] if make.startswith("java") else [])
     for make, stranger in STRANGERS.items()
     for strategy in stranger.strategies
 ]
