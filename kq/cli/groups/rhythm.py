@@ -4,6 +4,7 @@ look. Only two looks can tell rates and trends (rule 9 of CLI-OUTPUT.md)."""
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kq.cli.partitions.offsets import parse_duration
@@ -62,7 +63,7 @@ class WatchCommand(TableCommand):
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         words: list[Any] = []
-        for word, following in zip(args, [*args[1:], ""], strict=True):
+        for word, following in zip_longest(args, args[1:], fillvalue=""):
             bare = word == "--watch" and not following[:1].isdigit()
             words.append(f"--watch={EVERY_S}" if bare else word)
         return super().parse_args(ctx, words)

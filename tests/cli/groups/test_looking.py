@@ -52,6 +52,11 @@ def test_a_group_at_rest(idle: str) -> None:
     assert int(listed["BEHIND"]) >= OLD_MS
 
 
+@pytest.mark.parametrize("words", [("groups",), ("groups", "list")], ids=" ".join)
+def test_every_group(idle: str, words: tuple[str, ...]) -> None:
+    assert idle in {row["GROUP"] for row in table(run(*words))}
+
+
 def test_a_group_at_rest_for_people(idle: str) -> None:
     shown = re.sub(r"10m\d\ds", "10mNNs", run("groups", "describe", idle, "--table").ok().out)
     width = len(f"{idle}:0")
