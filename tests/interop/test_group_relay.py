@@ -1,5 +1,6 @@
-"""A group handed on: each client in turn reads just what the one before has left, and commits for the next one. So every
-client's commits are understood by every other, and nobody reads twice or misses a record."""
+"""A group handed on: each client in turn reads just what the one before has left, and commits for the next one.
+
+So every client's commits are understood by every other, and nobody reads twice or misses a record."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""What kq keeps in `__consumer_offsets` is what Apache Kafka keeps there: the same records after the same story, read by
-Kafka's own decoders; and the partition of one is carried on by the other."""
+"""What kq keeps in `__consumer_offsets` is what Apache Kafka keeps there.
+
+The same records after the same story, read by Kafka's own decoders; and the partition of one is carried on by the
+other."""
 
 from __future__ import annotations
 

@@ -10,12 +10,12 @@ import asyncio
 import signal
 import sys
 
-from kq.client import GroupConsumer, connect
+from kq.client import Cluster, ConnectionLost, GroupConsumer, Unreachable, connect
 from kq.client.admin.types import TopicPartition
 
 
 async def main(bootstrap: str, group: str, topic: str, strategy: str) -> None:
-    given = {
+    given: dict[str, object] = {
         "bootstrap.servers": bootstrap,
         "auto.offset.reset": "earliest",
         "heartbeat.interval.ms": 100,
@@ -29,12 +29,21 @@ async def main(bootstrap: str, group: str, topic: str, strategy: str) -> None:
     def assigned(partitions: list[TopicPartition]) -> None:
         say(f"= {consumer.generation} {consumer.member_id}", *(str(number) for _, number in consumer.assignment))
 
-    async with connect(given) as cluster:
-        consumer = GroupConsumer(cluster, group, [topic], on_assigned=assigned)
-        while not stopping.is_set():
-            for fetched in await consumer.fetch(timeout_ms=100):
-                say(*(value.decode() for value in fetched.values() if value is not None), sep="\n")
-        await consumer.close()
+    cluster = await connected(given)
+    consumer = GroupConsumer(cluster, group, [topic], on_assigned=assigned)
+    while not stopping.is_set():
+        for fetched in await consumer.fetch(timeout_ms=100):
+            say(*(value.decode() for value in fetched.values() if value is not None), sep="\n")
+    await consumer.close()
+    await cluster.close()
+
+
+async def connected(given: dict[str, object]) -> Cluster:
+    while True:
+        try:
+            return await connect(given)
+        except (ConnectionLost, Unreachable):  # somebody kills brokers here
+            await asyncio.sleep(0.1)
 
 
 def say(*words: str, sep: str = " ") -> None:
