@@ -25,6 +25,8 @@ class Address(NamedTuple):
         host, colon, port = rest.rpartition(":")
         if not colon or (":" in host and not host.endswith("]")):
             host, port = rest, str(DEFAULT_PORT)
-        if not port.isdecimal() or not 0 < int(port) < 65536 or not host.strip("[]"):
+        if port.isdecimal() and not 0 < int(port) < 65536:
+            raise invalid(f"bootstrap.servers: {text!r}: a port is 1 to 65535, and {port} is none")
+        if not port.isdecimal() or not host.strip("[]"):
             raise invalid(f"bootstrap.servers: {text!r} is not HOST:PORT")
         return cls(host.strip("[]"), int(port))

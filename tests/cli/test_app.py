@@ -136,6 +136,22 @@ MISTAKES = {
     "    see:          kq broker status --help\n",
     ("consume", "t", "-o", "@yesterday"): "kq: -o @yesterday: not a time; write @2026-11-21, @14:00, @-1h or "
     "@1700000000000\n",
+    ("consume", "t", "-o", "14:00"): "kq: -o 14:00: ends before it begins; a time is written with @, as in -o @14:00\n",
+    ("consume", "t", "-o", "-1h"): "kq: -o -1h: not an offset; a time is written with @, as in -o @-1h\n",
+    (
+        "topic",
+        "offsets",
+        "t",
+        "-o",
+        "2026-11-21",
+    ): "kq: -o 2026-11-21: not an offset; a time is written with @, as in -o @2026-11-21\n",
+    ("consume", "t", "-o", "14:13"): "kq: -o 14:13: ends before it begins; a time is written with @, as in -o @14:13\n",
+    ("consume", "t", "-o", "14:90", "-o", "3"): "kq: consume: -o is given more than once\n"
+    "    see:          kq consume --help\n",
+    ("-C", "a", "topic", "list", "--profile=b"): "kq: topic list: -C is given more than once\n"
+    "    see:          kq topic list --help\n",
+    ("topic", "list", "-b", "a:1,127.0.0.1:99999"): "kq: 'a:1,127.0.0.1:99999' does not name brokers: "
+    "a port is 1 to 65535, and 99999 is none\n",
     ("consume", "t", "-G", "billing"): "kq: -G billing: say where to look: k:, v:, hk:, hv:, h:NAME= or t:; a consumer "
     "group would be -g\n    in values:    -G 'v:billing'\n",
     ("consume", "t", "-f", "jsn"): "kq: -f jsn: not a format; did you mean 'json'?; write json, raw, table or a format "

@@ -150,6 +150,8 @@ async def consume(cluster: Cluster, call: Call, name: str, partition: str | None
                 if fetched.error is not None:
                     raise fetched.error
                 values = fetched.values()
+                if count is not None:  # fetches do not end where -n does
+                    del values[max(count - records, 0) :]
                 records += len(values)
                 size_bytes += sum(len(value) for value in values if value is not None)
     return Result(records, size_bytes, max(time.perf_counter() - began_s, 1e-9), sorted(latencies))

@@ -115,7 +115,10 @@ class _Source:
             return self._attribute(piece, whole)
         verb = verbs.get(piece.letter)
         if verb is None:
-            raise Usage(f"-f {whole}: {_ELSEWHERE.get(piece.letter) or f'there is no %{piece.letter}'}")
+            known = " ".join(f"%{letter}" for letter in (*verbs, *(("h{…}", "a{…}") if verbs is _VERBS else ())))
+            raise Usage(
+                f"-f {whole}: {_ELSEWHERE.get(piece.letter) or f'there is no %{piece.letter}; known are {known}'}"
+            )
         if verb.column:
             self.needs.add(verb.column)
         if verb.kind == "bytes":

@@ -52,6 +52,33 @@ def parse_span(text: str, *, now_ms: int, zone: tzinfo | None = None, flag: str 
     written = f"{flag} {text}"
     if text.startswith("@"):
         return _time_span(text, written, now_ms, zone)
+    try:
+        return _offset_span(text, written)
+    except Usage as refused:
+        raise _bare_time(refused, text, flag, now_ms, zone) from None
+
+
+def parse_position(text: str, *, now_ms: int, zone: tzinfo | None = None, flag: str = "-o") -> Position:
+    """A single position, for commands that take no range."""
+    if not text.startswith("@") and ":" not in text:
+        try:
+            return _position(text, f"{flag} {text}", POSITIONS)
+        except Usage as refused:
+            raise _bare_time(refused, text, flag, now_ms, zone) from None
+    span = parse_span(text, now_ms=now_ms, zone=zone, flag=flag)
+    if span.stop is not None:
+        raise Usage(f"{flag} {text}: one position is wanted here, not a range")
+    return span.start
+
+
+def _bare_time(refused: Usage, text: str, flag: str, now_ms: int, zone: tzinfo | None) -> Usage:
+    """What else to say where the text would be a time, had it its @."""
+    if parse_time(text, now_ms=now_ms, zone=zone) is None:
+        return refused
+    return Usage(f"{refused.message.partition(';')[0]}; a time is written with @, as in {flag} @{text}")
+
+
+def _offset_span(text: str, written: str) -> Span:
     first, colon, second = text.partition(":")
     if not colon:
         return Span(_position(first, written, SPANS))
@@ -60,16 +87,6 @@ def parse_span(text: str, *, now_ms: int, zone: tzinfo | None = None, flag: str 
     if stop is not None and start.base is stop.base is Base.OFFSET and stop.value < start.value:
         raise Usage(f"{written}: ends before it begins")
     return Span(start, stop)
-
-
-def parse_position(text: str, *, now_ms: int, zone: tzinfo | None = None, flag: str = "-o") -> Position:
-    """A single position, for commands that take no range."""
-    if not text.startswith("@") and ":" not in text:
-        return _position(text, f"{flag} {text}", POSITIONS)
-    span = parse_span(text, now_ms=now_ms, zone=zone, flag=flag)
-    if span.stop is not None:
-        raise Usage(f"{flag} {text}: one position is wanted here, not a range")
-    return span.start
 
 
 STARTS, ENDS = ("start", "beginning", "earliest"), ("end", "latest")

@@ -27,7 +27,9 @@ def produce(
         list[str] | None, flags.argument("[FILE]…", "files to read, - is stdin; stdin without one")
     ] = None,
     topic_flag: flags.Topic = None,
-    partition: flags.Partition = None,
+    partition: Annotated[
+        str | None, flags.option("partition", help="for all records; -1: keys decide, also where --json names one")
+    ] = None,
     key: flags.Key = None,
     key_delimiter: flags.KeyDelimiter = None,
     delimiter: flags.Delimiter = None,

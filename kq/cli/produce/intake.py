@@ -80,7 +80,8 @@ async def _readable(descriptor: int) -> None:
     ready = loop.create_future()
     try:
         loop.add_reader(descriptor, _set, ready)
-    except OSError:  # what epoll and kqueue do not take (/dev/null) never makes anyone wait
+    except OSError:  # what epoll and kqueue do not take (/dev/null, /dev/zero) never makes anyone wait
+        await asyncio.sleep(0)  # but others want their turn, and Ctrl-C too
         return
     try:
         await ready

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kq.cli.run.call import Call
 
 WORDS = ("json", "raw")
+BY_KEY = "-1"  # kcat's and kcl's word for no partition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,10 @@ class Checked:
     def __init__(self, call: Call, order: Order) -> None:
         self.order = order
         topic, self.sources = _topic_and_sources(order)
-        self.topic, partition = _place(topic, order.partition)
+        by_key = order.partition == BY_KEY
+        self.topic, partition = _place(topic, None if by_key else order.partition)
+        if by_key and partition is not None:
+            raise Usage(f"{topic} names a partition, and -p {BY_KEY} none; give one")
         self.is_json = call.json or order.format == "json"
         self.reader = _reader(order.format)
         self.delimiter = parse_bytes(order.delimiter, flag="-D") if order.delimiter is not None else b"\n"
@@ -68,6 +72,7 @@ class Checked:
             headers=tuple(_header(text) for text in order.headers),
             tombstones=order.tombstones,
             partition=partition,
+            by_key=by_key,
             timestamp_ms=_timestamp(order.timestamp),
         )
 

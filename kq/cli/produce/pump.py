@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kq.cli.output.progress import Progress, summary_text
 from kq.cli.produce.intake import read_chunks, total_bytes
 from kq.client import Producer
-from kq.client.delivery import Accepted, RecordTooLarge
+from kq.client.delivery import Accepted, NoPartition, RecordTooLarge
 from kq.errors import Err, KafkaError
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class Pump:
         self._label = label
         self._under_way: deque[_UnderWay] = deque()
         self._refused = 0
+        self.misplaced = False  # records named a partition that the topic has not
         self._problems = 0
         self._read_bytes = 0
         self._cut_records = 0  # in what was read
@@ -139,6 +140,7 @@ class Pump:
         except KafkaError as error:
             if error.code not in (Err.UNKNOWN_TOPIC_OR_PARTITION, Err.INVALID_TOPIC_EXCEPTION):
                 raise
+            self.misplaced |= isinstance(error, NoPartition)
             self._name([(number, error) for number in shipment.numbers])  # one topic of several, named by the records
             self._refused += len(shipment.values)
             return

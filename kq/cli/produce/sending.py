@@ -8,11 +8,12 @@ from collections.abc import Container
 from typing import TYPE_CHECKING
 
 from kq.cli.changes.permission import refuse_change
+from kq.cli.output.units import counted
 from kq.cli.partitions.health import settings_of
 from kq.cli.partitions.names import no_topic
 from kq.cli.partitions.selection import no_partition
 from kq.cli.produce.intake import STDIN
-from kq.cli.produce.order import Checked, Order
+from kq.cli.produce.order import BY_KEY, Checked, Order
 from kq.cli.produce.pump import Pump
 from kq.cli.run.failures import Failure, Hint, NotFound, Unfinished
 from kq.cli.topic.making import make_topic
@@ -46,6 +47,10 @@ def produce(call: Call, order: Order) -> None:
         return pump
 
     pump = call.run(work, overrides=checked.settings, many_records=True)
+    if pump.misplaced:
+        raise Unfinished(
+            f"{counted(pump.failed, 'record')} not sent", Hint("let keys decide", call.again("-p", BY_KEY))
+        )
     if pump.failed:
         raise Unfinished("")  # each has had its line
 

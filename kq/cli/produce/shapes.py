@@ -65,7 +65,14 @@ class Common:
     headers: Headers = ()
     tombstones: bool = False
     partition: int | None = None
+    by_key: bool = False
+    """The partitions that records name do not count: their keys decide, or whose turn it is."""
     timestamp_ms: int | None = None
+
+    def partition_of(self, record: JsonRecord) -> int | None:
+        if self.by_key:
+            return None
+        return record.partition if self.partition is None else self.partition
 
 
 class Shape(Protocol):
@@ -225,7 +232,7 @@ def grouped(records: Sequence[JsonRecord], numbers: Sequence[int], common: Commo
         if topic is None:
             refuse(numbers[place], "names no topic, and none was given")
             continue
-        partition = record.partition if common.partition is None else common.partition
+        partition = common.partition_of(record)
         stamped = record.timestamp_ms is not None and common.timestamp_ms is None
         groups.setdefault((topic, partition, stamped), []).append(place)
     return [
@@ -237,7 +244,7 @@ def grouped(records: Sequence[JsonRecord], numbers: Sequence[int], common: Commo
 def _all_alike(records: Sequence[JsonRecord], common: Common) -> tuple[str, int | None, bool] | None:
     """Where all of them go, if that is one place."""
     topics = {common.topic} if common.topic else {record.topic for record in records}
-    partitions = {common.partition} if common.partition is not None else {record.partition for record in records}
+    partitions = {common.partition_of(record) for record in records}
     stamped = {record.timestamp_ms is not None and common.timestamp_ms is None for record in records}
     if len(topics) != 1 or len(partitions) != 1 or len(stamped) != 1 or None in topics:
         return None

@@ -192,7 +192,9 @@ def with_ports(servers: str) -> str:
     addresses = []
     for server in servers.split(","):
         match = _SERVER.fullmatch(server.strip())
-        if match is None or not 0 < int(match[2] or DEFAULT_PORT) <= MAX_PORT:
+        if match is not None and not 0 < int(match[2] or DEFAULT_PORT) <= MAX_PORT:
+            raise Usage(f"'{servers}' does not name brokers: a port is 1 to {MAX_PORT}, and {match[2]} is none")
+        if match is None:
             raise Usage(f"'{servers}' does not name brokers; write HOST:PORT,HOST:PORT (IPv6 as [::1]:9092)")
         addresses.append(f"{match[1]}:{match[2] or DEFAULT_PORT}")
     return ",".join(addresses)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperCommand, TyperOption
 
+from kq.cli.run.failures import Hint, Usage
 from kq.cli.tree.flags import SHARED
 
 if TYPE_CHECKING:
@@ -54,6 +55,17 @@ class KqCommand(TyperCommand):
         self.own_params = list(self.params)
         self.params = [*self.params, *(_common_option(flag) for flag in self.common)]
 
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Of a flag that takes one value a second one would silently replace the first."""
+        _, _, given = self.make_parser(ctx).parse_args(list(args))
+        for place, param in enumerate(given):
+            if param.param_type_name == "option" and _takes_one(param) and param in given[:place]:
+                raise Usage(
+                    f"{without_program(ctx.command_path)}: {param.opts[0]} is given more than once",
+                    Hint("see", f"{ctx.command_path} --help"),
+                )
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Context) -> Any:
         from kq.cli.run.call import Call
 
@@ -92,6 +104,10 @@ class KqCommand(TyperCommand):
         formatter.write("\nExamples:\n")
         for line in examples(self):
             formatter.write(f"  {line}\n")
+
+
+def _takes_one(param: Parameter) -> bool:
+    return not (param.multiple or getattr(param, "is_flag", False) or getattr(param, "count", False))
 
 
 def help_row(param: Parameter) -> tuple[str, str]:

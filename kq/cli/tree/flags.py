@@ -58,7 +58,7 @@ SHARED: dict[str, Flag] = {
     "exit": Flag(("-e", "--exit"), None, "stop at the end"),
     "timeout": Flag(("--timeout",), "SECONDS", "give up after this long (exit 4)"),
     "grep": Flag(("-G", "--grep"), "PATTERN", "k:… v:… hk:… hv:… h:NAME=… t:…; ! negates; repeat for AND"),
-    "regex": Flag(("--regex",), None, "patterns are regular expressions, not globs"),
+    "regex": Flag(("--regex",), None, "names and every PATTERN are regular expressions, not globs"),
     "data_dir": Flag(("--data-dir",), "DIR", "the broker's directory"),
     "yes": Flag(("--yes",), None, "delete without asking"),
     "dry_run": Flag(("--dry-run",), None, "show what would be done"),

@@ -298,6 +298,8 @@ def test_bench(cluster: str, topic: str) -> None:
     assert result["records"] == 20
     result = json.loads(run("bench", "consume", topic, "--json").ok().out)
     assert (result["records"], result["size_bytes"]) == (5020, 252_000)
+    result = json.loads(run("bench", "consume", topic, "-n", "7", "--json").ok().out)
+    assert (result["records"], result["size_bytes"]) == (7, 350)
     head, row = run("bench", "produce", "-n", "100").ok().lines
     assert head == "RECORDS\tSIZE\tTIME\tRECORDS/S\tBYTES/S\tP50\tP95\tP99\tMAX"
     assert row.startswith("100\t10000\t")

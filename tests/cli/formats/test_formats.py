@@ -56,7 +56,8 @@ def test_prints(text: str) -> None:
 REFUSED = {
     "%R": "-f %R: %R is kcat's; kq writes %V{big32}",
     "%D": "-f %D: %D and %A are kcl's for share groups, which kq does not read",
-    "%q": "-f %q: there is no %q",
+    "%q": "-f %q: there is no %q; known are %t %p %o %k %v %s %K %V %S %H %d %T %e %x %y %i %[ %| %] %h{…} %a{…}",
+    "%h{%q}": "-f %h{%q}: there is no %q; known are %k %v %K %V",
     "%h": "-f %h: a bare %h is kcat's; kq wants the format of a header, as in %h{%k=%v,}",
     "%v{foo}": "-f %v{foo}: %v has no {foo}; text takes hex, base64, base64raw, unpack[…]",
     "%o{foo}": "-f %o{foo}: %o has no {foo}; numbers take ascii, hex, hex4 to hex64, big8 to big64, little8 to "

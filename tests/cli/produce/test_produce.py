@@ -6,6 +6,8 @@ import itertools
 import json
 import os
 import re
+import signal
+import sys
 import time
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from kq.cli.produce import pump
 from kq.errors import Err
 from kq.testing import Broker
 from tests.cli.harness import run, spawn
+from tests.support.patience import until
 
 
 def stored(topic: str) -> list[tuple[str | None, str | None]]:
@@ -84,6 +87,48 @@ def test_retries_that_last_are_told_with_their_reason(
     assert ran.err.splitlines()[-1] == (
         f"kq: lines 1 to 2: {topic}:0 took no records for 0.5 s ({Err.KAFKA_STORAGE_ERROR.text.rstrip('.')}); not sent"
     )
+
+
+def test_a_topic_with_fewer_partitions_takes_a_copy_whose_keys_decide(cluster: str, topic: str) -> None:
+    large, small = f"{topic}-large", f"{topic}-small"
+    run("topic", "create", large, "-p", "3").ok()
+    run("topic", "create", small, "-p", "1").ok()
+    for partition in range(3):
+        run("produce", large, "-p", str(partition), "-K:", stdin=b"k%d:v\n" % partition).ok()
+    copied = run("consume", large, "--json", "-e").ok().out.encode()
+    ran = run("produce", small, "-f", "json", stdin=copied)
+    assert ran.code == 1
+    lines = ran.err.splitlines()
+    assert len(lines) == 4
+    assert all("has 1 partition, numbered from 0; " in line for line in lines[:2])
+    assert lines[2:] == ["kq: 2 records not sent", f"    let keys decide:  kq produce {small} -f json -p -1"]
+    run("topic", "trim", small, "-o", "end", "--execute").ok()
+    run("produce", small, "-f", "json", "-p", "-1", stdin=copied).ok()
+    assert sorted(stored(small)) == [("k0", "v"), ("k1", "v"), ("k2", "v")]
+    run("topic", "create", topic, "-p", "3").ok()
+    run("produce", topic, "--json", "-p", "-1", stdin=copied).ok()
+    spread = run("consume", topic, "-e", "-f", r"%k %p\n").ok().lines
+    run("topic", "create", f"{topic}-java", "-p", "3").ok()
+    run("produce", f"{topic}-java", "-K:", stdin=b"k0:v\nk1:v\nk2:v\n").ok()
+    assert sorted(spread) == sorted(run("consume", f"{topic}-java", "-e", "-f", r"%k %p\n").ok().lines)
+    refused = run("produce", f"{topic}:1", "-p", "-1")
+    assert (refused.code, refused.err) == (2, f"kq: {topic}:1 names a partition, and -p -1 none; give one\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how much a process has read is in /proc")
+def test_a_source_that_never_waits_leaves_room_for_ctrl_c(cluster: str, topic: str) -> None:
+    run("topic", "create", topic).ok()
+    with Path("/dev/zero").open("rb") as endless, spawn("produce", topic, stdin=endless) as process:
+        try:
+            until(lambda: _read_bytes(process.pid) > 100 << 20, "it reads and reads")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 130
+        finally:
+            process.kill()
+
+
+def _read_bytes(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/io").read_text().partition("rchar: ")[2].partition("\n")[0])
 
 
 def test_files(cluster: str, topic: str, tmp_path: Path) -> None:
