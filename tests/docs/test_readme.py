@@ -53,16 +53,23 @@ def test_five_minutes(tmp_path: Path) -> None:
             printed.append(done.stdout)
     finally:
         subprocess.run([bin_dir / "kq", "broker", "stop"], env=env, capture_output=True, timeout=30)
-    start, fruit, ways, looks, _ = printed
+    start, fruit, ways, groups, resets, looks, _ = printed
     assert start == f"127.0.0.1:{PORT}\n"
     assert sorted(fruit.splitlines()) == ["apple:green", "apple:red", "plum:blue"]
     assert "k=v" not in ways
     assert '"key":"apple"' in ways.replace(" ", "")
-    assert "fruit\t3\t1\t3\t" in looks
+    assert sorted(groups.splitlines()[:3]) == ["blue", "green", "red"]
+    assert groups.count("red\n") == 1
+    assert "shop\tEmpty\tclassic\t0\t1\t2\t" in groups
+    assert resets.count("reads_again=") == 2 * len(re.findall(r"^shop\tfruit:", groups, re.M))
+    assert sorted(line for line in resets.splitlines() if re.fullmatch(r"\w+:\w+", line)) == [
+        *("apple:green", "apple:red", "apple:yellow", "plum:black", "plum:blue"),
+    ]
+    assert "fruit\t3\t1\t5\t" in looks
     assert "basket\t3\t1\t3\t" in looks
 
 
 def test_every_block_of_the_readme_is_known() -> None:
     """`make demo` and `make test` are run by CI, the tour by the test above, the Python in docs/testing.md's own."""
-    assert len(blocks("Five minutes")) == 5
+    assert len(blocks("Five minutes")) == 7
     assert "make demo" in blocks("Two commands")[0]
