@@ -1,4 +1,5 @@
-"""What happened to each group, generation by generation, for the status JSON: bounded, and gone with the broker."""
+"""What happened to each group, generation by generation, for the status JSON: bounded, and in memory only, so that it
+begins with the broker's start."""
 
 from __future__ import annotations
 
@@ -21,7 +22,11 @@ class History:
         for event in events:
             if event.group not in self._events:
                 self._events[event.group] = deque(maxlen=MOST_GENERATIONS)
-            self._events[event.group].append(event)
+            events_of = self._events[event.group]
+            if events_of and (events_of[-1].generation, events_of[-1].at_ms) == (event.generation, event.at_ms):
+                events_of[-1] = event  # it tells more
+            else:
+                events_of.append(event)
             self._events.move_to_end(event.group)
         while len(self._events) > MOST_GROUPS:
             self._events.popitem(last=False)

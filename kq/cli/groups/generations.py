@@ -26,8 +26,8 @@ class Generation(NamedTuple):
     reason: str
     joined: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
-    moved_partitions: int | None = None  # that had an owner before and have it no more; None: there is no before
-    stood_ms: int | None = None  # from the beginning of the rebalance to the assignment; None: not seen
+    moved_partitions: int | None = None  # that had an owner before and have another one; None: there is no before
+    stood_ms: int | None = None  # None: not seen, or not over
 
     @classmethod
     def from_status(cls, event: Mapping[str, Any]) -> Generation:
@@ -39,7 +39,7 @@ class Generation(NamedTuple):
             joined=tuple(map(str, event["joined"])),
             left=tuple(map(str, event["left"])),
             moved_partitions=int(event["moved_partitions"]),
-            stood_ms=int(event["stood_ms"]),
+            stood_ms=event["stood_ms"],
         )
 
 
@@ -73,7 +73,7 @@ class Watcher:
         if now == before and since_ms is None:
             return None
         joined, left = sorted(now.members - before.members), sorted(before.members - now.members)
-        moved = sum(1 for pair, owner in before.owners.items() if now.owners.get(pair) != owner)
+        moved = sum(1 for pair, owner in before.owners.items() if now.owners.get(pair, owner) != owner)
         reason = ", ".join([*(f"{name} joined" for name in joined), *(f"{name} left" for name in left)])
         return Generation(
             generation=now.epoch,

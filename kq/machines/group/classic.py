@@ -21,6 +21,8 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
 from kq.errors import Err, KafkaError
 from kq.machines.group.alarms import Alarm
@@ -53,6 +55,13 @@ TRANSITIONS: Mapping[State, Mapping[Cause, State]] = {
 }
 
 
+class Untold(NamedTuple):
+    """Who came, who left, and what they had, when the group changed its protocol before that was told."""
+
+    joined: frozenset[str] = frozenset()
+    left: Mapping[str, bytes] = MappingProxyType({})
+
+
 class ClassicGroup(ClassicOffsets):
     """`remembered` is what the log says of it, None before it is in the log; all else follows or is soft."""
 
@@ -77,6 +86,7 @@ class ClassicGroup(ClassicOffsets):
         self._reason = ""
         self._began_ms = 0  # the rebalance for that reason
         self._news: Event | None = None  # told when what it tells is remembered
+        self.untold = Untold()  # of the consumer group that this one was
 
     @property
     def leader(self) -> str | None:
@@ -304,6 +314,7 @@ class ClassicGroup(ClassicOffsets):
         told, self._news = self._news, None
         if told is not None:
             self.shard.events.append(told)
+            self.untold = Untold()
         self.generation = value.generation
         self.protocol_type = value.protocol_type or None
         self.protocol = value.protocol
@@ -347,7 +358,8 @@ class ClassicGroup(ClassicOffsets):
     def _told(self, assignments: Mapping[str, bytes], now_ms: int) -> Event:
         """What has changed since what is remembered, should these assignments be remembered next."""
         remembered = self.remembered.members if self.remembered is not None else ()
-        had = {held.group_instance_id or held.member_id: held.assignment for held in remembered}
+        had = {**self.untold.left, **{held.group_instance_id or held.member_id: held.assignment for held in remembered}}
+        had = {name: assignment for name, assignment in had.items() if name not in self.untold.joined}
         has = {member.called: assignments.get(member.member_id, b"") for member in self.roster}
         return Event(
             group=self.group_id,

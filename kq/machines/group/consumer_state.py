@@ -78,6 +78,8 @@ class ConsumerState(ConsumerOffsets, ABC):
     def replay(self, key: Key, value: Value | None) -> None:
         if isinstance(key, ConsumerGroupMetadataKey) and isinstance(value, ConsumerGroupMetadataValue):
             self.epoch, self.metadata_hash = value.epoch, value.metadata_hash
+            if not self.members:
+                self.shard.events += self.news.deserted(self.group_id, self.epoch)
         elif isinstance(key, ConsumerGroupMemberMetadataKey):
             assert value is None or isinstance(value, ConsumerGroupMemberMetadataValue)
             self._replay_about(key.member_id, value)
@@ -133,6 +135,7 @@ class ConsumerState(ConsumerOffsets, ABC):
         self.members[member_id] = replace(before, standing=standing)
         for partition in _pairs(standing):
             self.owners[partition] = member_id
+        self.shard.events += self.news.stands(member_id, before.standing, standing)
 
     def _ask(self, pattern: str, more: int) -> None:
         self.pattern_members[pattern] += more

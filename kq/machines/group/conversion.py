@@ -29,6 +29,7 @@ def first_heartbeat(
         for key, value in decision.facts:
             group.replay(key, value)
         group.loaded(now_ms, decision)
+        group.news.changed("the group goes over to the consumer protocol")
     elif before is not None:
         decision.facts += before.tombstones()
     try:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from kq.machines.group.consumer_state import ConsumerState
+from kq.machines.group.consumer_state import NO_TARGET, ConsumerState
 from kq.machines.group.decision import Decision
 from kq.machines.group.members import LEFT_FOR_NOW, Member, standing_fact
 from kq.machines.group.migration import may_downgrade, to_classic
+from kq.machines.group.news import Gone
 from kq.machines.group.progress import Change
 from kq.machines.group.reconciliation import NOTHING
 
@@ -20,14 +21,14 @@ from kq.machines.group.reconciliation import NOTHING
 def remove(group: ConsumerState, gone: Sequence[Member], reason: str, now_ms: int, decision: Decision) -> None:
     if not gone:
         return
+    for member in gone:
+        group.news.left(reason, member.member_id, Gone(member.called, group.targets.get(member.member_id, NO_TARGET)))
     staying = [member for member in group.members.values() if member not in gone]
     if may_downgrade(group, staying):
         to_classic(group, staying, f"{reason}: nobody speaks the consumer protocol any longer", now_ms, decision)
         return
     change = Change(group, now_ms)
     change.remove(gone)
-    for member in gone:
-        group.news.changed(reason, now_ms, left=member.called)
     decision.facts += change.facts
 
 

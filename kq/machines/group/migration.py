@@ -14,10 +14,10 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kq.errors import Err, KafkaError
-from kq.machines.group.classic import ClassicGroup
+from kq.machines.group.classic import ClassicGroup, Untold
 from kq.machines.group.consumer_state import ConsumerState
 from kq.machines.group.decision import Decision
 from kq.machines.group.embedded import (
@@ -41,7 +41,7 @@ from kq.machines.group.facts import (
     MemberMetadata,
 )
 from kq.machines.group.members import Member, about_fact, standing_fact, target_fact
-from kq.machines.group.reconciliation import Epochs, MemberState, Standing
+from kq.machines.group.reconciliation import Epochs, MemberState, Partitions, Standing
 from kq.machines.group.roster import Member as ClassicMember
 
 
@@ -136,6 +136,10 @@ def to_classic(
             prepared.roster.by_id[member.member_id], [(p.name, p.metadata) for p in member.classic_protocols]
         )
     prepared.loaded(now_ms, decision)
+    topics = group.shard.image.topic_names
+    prepared.untold = Untold(
+        joined=group.news.newcomers, left={gone.called: _share(gone.share, topics) for gone in group.news.departed}
+    )
     decision.facts += [*group.tombstones(), *((key, value) for key, _ in prepared.tombstones())]
     if reason is not None:
         prepared.rebalance(reason, now_ms, decision)
@@ -173,9 +177,10 @@ def _common_protocol(members: Sequence[Member]) -> str:
 
 def embedded_assignment(group: ConsumerState, member: Member) -> bytes:
     """What the member has, as it understands it: in the version of its subscription, by topic names."""
-    names = group.shard.image.topic_names
-    partitions = {
-        names[topic_id]: sorted(epochs) for topic_id, epochs in member.standing.assigned.items() if topic_id in names
-    }
     version = decode_subscription(member.classic_protocols[0].metadata).version
-    return encode_assignment(version, dict(sorted(partitions.items())))
+    return _share(member.standing.assigned, group.shard.image.topic_names, version)
+
+
+def _share(partitions: Partitions, names: Mapping[bytes, str], version: int = 0) -> bytes:
+    named = {names[topic_id]: sorted(indexes) for topic_id, indexes in partitions.items() if topic_id in names}
+    return encode_assignment(version, dict(sorted(named.items())))

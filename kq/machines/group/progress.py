@@ -98,6 +98,7 @@ class Change:
         self.epoch = group.epoch
         self.target_epoch = group.target_epoch
         self._replaced: str | None = None
+        group.news.now_ms = now_ms
 
     # Who comes and goes
 
@@ -159,13 +160,13 @@ class Change:
 
     def _tell(self, member: Member, is_new: bool, subscription_changed: bool) -> None:
         if self._replaced is not None:
-            self.group.news.changed(f"{member.called} came back", self.now_ms)
+            self.group.news.changed(f"{member.called} came back")
         elif is_new:
-            self.group.news.changed(f"{member.called} joined", self.now_ms, joined=member.called)
+            self.group.news.changed(f"{member.called} joined", joined=member.called)
         elif subscription_changed:
-            self.group.news.changed(f"{member.called} subscribes to other topics", self.now_ms)
+            self.group.news.changed(f"{member.called} subscribes to other topics")
         else:
-            self.group.news.changed("topics have changed", self.now_ms)
+            self.group.news.changed("topics have changed")
 
     def _match(self, member: Member, about: ConsumerGroupMemberMetadataValue) -> tuple[bool, bool]:
         """Whether the member's pattern changed, and whether that, or new matches, must raise the epoch."""
@@ -268,8 +269,12 @@ class Change:
                 self.facts.append(target_fact(group.group_id, member_id, share))
         value = ConsumerGroupTargetAssignmentMetadataValue(self.epoch, self.now_ms)
         self.facts.append((ConsumerGroupTargetAssignmentMetadataKey(group.group_id), value))
-        group.news.assigned(group.group_id, self.epoch, self.now_ms, self.targets, shares)
+        group.news.assigned(group.group_id, self.epoch, self.now_ms, self.targets, shares, self._has)
         self.targets, self.target_epoch = shares, self.epoch
+
+    def _has(self, member_id: str, partition: tuple[bytes, int]) -> bool:
+        member = self.members.get(member_id)
+        return member is not None and partition[1] in member.standing.assigned.get(partition[0], ())
 
     # The member
 
@@ -316,7 +321,7 @@ def match_on(group: ConsumerState, now_ms: int, decision: Decision) -> None:
     group.resolution = None
     change = Change(group, now_ms)
     if change.matched(resolution):
-        group.news.changed("a pattern matches other topics", now_ms)
+        group.news.changed("a pattern matches other topics")
         change.rise()
         change.assign_if_due()
     decision.facts += change.facts

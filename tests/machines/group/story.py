@@ -17,6 +17,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+from kq.broker.groups.history import History
 from kq.errors import Err, KafkaError
 from kq.machines.group.coordinator import GroupCoordinator
 from kq.machines.group.decision import Decision
@@ -213,12 +214,14 @@ class Story:
             self.said.append(f"{group.group_id}: {group.group_type} {group.protocol_type or '-'} {group.group_state}")
 
     def do_history(self, opt: dict[str, str]) -> None:
-        for event in self.coordinator.events:
+        history = History()
+        history.add(self.coordinator.events)
+        for event in history.of(GROUP):
             who = [f"+{self.name(member)}" for member in event.joined] + [f"-{self.name(m)}" for m in event.left]
             reason = re.sub(r"\S+-[0-9a-f-]{36}", lambda match: self.name(match[0]), event.reason)
             self.said.append(
                 f"generation {event.generation}: {reason} [{' '.join(who)}]"
-                f" moved {event.moved_partitions}, stood {seconds(event.stood_ms)}"
+                f" moved {event.moved_partitions}, stood {'?' if event.stood_ms is None else seconds(event.stood_ms)}"
             )
         self.coordinator.events.clear()
 
