@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from kq import __version__
 
 INTERRUPTED = 130
+TERMINATED = 143
 LAST_STANDARD = 2
 
 HELP = """\

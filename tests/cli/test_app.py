@@ -290,6 +290,17 @@ def test_ctrl_c_is_130_where_nothing_is_followed(cluster: str, topic: str) -> No
         assert following.wait(20) == 0
 
 
+def test_sigterm_is_as_ctrl_c(cluster: str, topic: str) -> None:
+    run("produce", topic, "--create", stdin=b"one\n").ok()
+    with spawn("consume", topic, "-n", "5") as waiting, spawn("consume", topic) as following:
+        for process in (waiting, following):
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"one\n"
+            process.send_signal(signal.SIGTERM)
+        assert waiting.wait(20) == 143
+        assert following.wait(20) == 0
+
+
 def test_descriptors_that_are_closed(cluster: str, topic: str) -> None:
     """A socket that became descriptor 1 would get what was meant for stdout."""
     run("produce", topic, "--create", stdin=b"x\n").ok()

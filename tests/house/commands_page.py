@@ -17,7 +17,8 @@ HEAD = """# Commands
 
 What each command does; `kq COMMAND -h` says the same. Data goes to stdout and words to stderr. Tables are aligned on a
 terminal and tab-separated with exact values in a pipe; `--json` gives one object. Exit codes: 0 done, 1 failed (also
-when one item of many did), 2 wrong usage, 3 not found, 4 not in time. This page is made by
+when one item of many did), 2 wrong usage, 3 not found, 4 not in time, 130 after Ctrl-C and 143 after SIGTERM (a
+following `kq consume` and `kq broker start` end with 0 then: it was asked for). This page is made by
 `python -m tests.house.commands_page`.
 
 """

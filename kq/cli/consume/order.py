@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -14,7 +16,7 @@ from kq.cli.consume.printing import choose_printing
 from kq.cli.consume.sink import Printer, Sink
 from kq.cli.partitions.offsets import START, Base, Position, Span, parse_span
 from kq.cli.partitions.selection import Choice, choose, required_names
-from kq.cli.run.failures import Usage
+from kq.cli.run.failures import Terminated, Usage
 
 if TYPE_CHECKING:
     from kq.cli.run.call import Call
@@ -56,7 +58,7 @@ class Reading:
 
     @property
     def follows(self) -> bool:
-        """Nothing but Ctrl-C ends it."""
+        """Nothing but Ctrl-C or SIGTERM ends it."""
         return self.span.stop is None and self.order.count is None and self.order.timeout_s is None
 
 
@@ -78,11 +80,12 @@ def consume(call: Call, order: Order) -> None:
                 from kq.cli.consume.member import read
             await read(cluster, reading, sink)
 
+    defaults = {"isolation.level": "read_committed", "auto.offset.reset": "earliest"}
+    if order.group is not None:
+        defaults["client.id"] = f"kq-{socket.gethostname()}-{os.getpid()}"  # tells members apart, and where they run
     try:
-        call.run(
-            work, defaults={"isolation.level": "read_committed", "auto.offset.reset": "earliest"}, many_records=True
-        )
-    except KeyboardInterrupt:
+        call.run(work, defaults=defaults, many_records=True)
+    except (KeyboardInterrupt, Terminated):
         if not reading.follows:
             raise
 

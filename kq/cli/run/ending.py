@@ -9,9 +9,9 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from kq.cli.app import INTERRUPTED
+from kq.cli.app import INTERRUPTED, TERMINATED
 from kq.cli.output.text import shown, wants_color
-from kq.cli.run.failures import Failure, Hint, Usage, did_you_mean, os_reason
+from kq.cli.run.failures import Failure, Hint, Terminated, Usage, did_you_mean, os_reason
 
 if TYPE_CHECKING:
     from typer._click.exceptions import ClickException
@@ -41,6 +41,8 @@ def run_to_the_end(args: list[str]) -> int:
             return report(usage_of(fault, args), args)
         except Failure as failure:
             return report(failure, args)
+        except Terminated:
+            return TERMINATED
         except KeyboardInterrupt:
             return INTERRUPTED
     except (PipeClosed, BrokenPipeError):

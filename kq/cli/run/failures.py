@@ -1,6 +1,7 @@
 """What a command raises when it cannot do what it was asked, and the exit codes of the contract (CLI.md).
 
-0 ok; 1 failure, also when one item of many failed; 2 usage; 3 not found; 4 condition not met in time; 130 Ctrl-C.
+0 ok; 1 failure, also when one item of many failed; 2 usage; 3 not found; 4 condition not met in time; 130 Ctrl-C; 143
+SIGTERM.
 A failure is one sentence (what, where, why) and at most three hints, each a command that can be pasted.
 """
 
@@ -38,6 +39,10 @@ class Failure(Exception):
         self.hints = hints[:MAX_HINTS]
         if code is not None:
             self.code = code
+
+
+class Terminated(BaseException):
+    """SIGTERM: the work has come to its end as after Ctrl-C. No KeyboardInterrupt: of that Typer makes 130."""
 
 
 class Usage(Failure):

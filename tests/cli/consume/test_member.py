@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import socket
 import sqlite3
 import subprocess
 import time
@@ -13,6 +15,7 @@ import pytest
 
 from tests.cli.harness import run, spawn
 from tests.cli.members import committed, fill
+from tests.support.patience import until
 
 SHARES = 4
 
@@ -95,6 +98,60 @@ def test_members_share_and_none_is_missed_when_they_come_and_go(cluster: str, to
     seen = Counter(line for out in outs for line in out.decode().splitlines())
     assert set(seen) == {f"{p}:{o}" for p in range(6) for o in range(50 * SHARES)}
     assert committed(cluster, topic, topic, 6) == dict.fromkeys(range(6), 50 * SHARES)
+
+
+def test_sigterm_commits_and_leaves(cluster: str, orders: str) -> None:
+    """systemd, docker and plain kill. In a script's background SIGINT is ignored: only this one comes through."""
+    ignoring = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)}
+    with spawn("consume", orders, "-g", orders, **ignoring) as following:
+        try:
+            assert following.stdout is not None
+            assert all(following.stdout.readline() for _ in range(30))
+            following.send_signal(signal.SIGTERM)
+            assert following.wait(20) == 0
+        finally:
+            following.kill()
+    assert committed(cluster, orders, orders, 3) == {0: 20, 1: 10}
+    assert _members(orders) == []
+    with spawn("consume", orders, "-g", orders, "-n", "5") as waiting:
+        try:
+            until(lambda: _members(orders), "it is a member")
+            waiting.send_signal(signal.SIGTERM)
+            assert waiting.wait(20) == 143
+        finally:
+            waiting.kill()
+    assert _members(orders) == []
+
+
+def test_members_can_be_told_apart(cluster: str, orders: str) -> None:
+    """Who has to stop a member finds the host and the process in its name."""
+    with spawn("consume", orders, "-g", orders) as one, spawn("consume", orders, "-g", orders) as two:
+        try:
+            until(lambda: len(_members(orders)) == 2, "both are members")
+            host = socket.gethostname()
+            assert set(_members(orders)) == {f"kq-{host}-{process.pid}" for process in (one, two)}
+            refused = run("reset-offsets", orders, "--to-earliest", "--execute")
+            assert refused.code == 1
+            assert all(f"kq-{host}-{process.pid} @ " in refused.err for process in (one, two))
+        finally:
+            one.terminate()
+            two.terminate()
+    with spawn("consume", orders, "-g", orders, "-X", "client.id=billing-1") as named:
+        try:
+            until(lambda: _members(orders) == ["billing-1"], "it is called as it was told")
+        finally:
+            named.terminate()
+
+
+def _members(group: str) -> list[str]:
+    ran = run("groups", "describe", group, "--json")
+    return [] if ran.code else [one["client_id"] for one in json.loads(ran.out)["groups"][0]["members"]]
+
+
+def test_the_new_protocol_is_refused(cluster: str, orders: str) -> None:
+    ran = run("consume", orders, "-g", orders, "-e", "-X", "group.protocol=consumer")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("kq: group.protocol=consumer: kq's own members speak the classic protocol")
 
 
 def test_a_command_for_each_record(cluster: str, orders: str, tmp_path: Path) -> None:

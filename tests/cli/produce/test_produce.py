@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import json
 import os
 import re
 import signal
+import struct
+import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -125,6 +130,29 @@ def test_a_source_that_never_waits_leaves_room_for_ctrl_c(cluster: str, topic: s
             assert process.wait(10) == 130
         finally:
             process.kill()
+
+
+def test_what_was_read_is_sent_on_sigterm(cluster: str, topic: str) -> None:
+    """Also what waits for its batch to fill."""
+    run("topic", "create", topic).ok()
+    with spawn("produce", topic, "-X", "linger.ms=60000", "-v", stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"one\ntwo\nhal")
+        process.stdin.flush()
+        try:
+            until(lambda: _unread_bytes(process.stdin) == 0, "it has read the lines")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 143
+        finally:
+            process.kill()
+    assert run("consume", topic, "-e").ok().lines == ["one", "two"]
+
+
+def _unread_bytes(pipe: IO[bytes] | None) -> int:
+    """What still lies in the pipe."""
+    assert pipe is not None
+    count: int = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
+    return count
 
 
 def _read_bytes(pid: int) -> int:
