@@ -110,6 +110,11 @@ class ClientSettings:
     )
 
     # -- member of a group (whose group.id is an argument) --
+    group_protocol: str = _is(
+        Choice(("classic", "consumer")),
+        "classic",
+        "kq's members speak classic, also in groups of the other; they refuse it",
+    )
     group_instance_id: str | None = _is(Text(), None, "a name that makes the member static: it may restart unnoticed")
     session_timeout_ms: int = _is(_SIZE, 45_000, "a member not heard of for so long is out of its group")
     heartbeat_interval_ms: int = _is(
@@ -242,7 +247,7 @@ IGNORED = frozenset({
 })  # fmt: skip
 # Belong to the new protocol of groups and to transactions: accepted, without effect here.
 LATER = frozenset({
-    "group.id", "group.protocol", "group.remote.assignor", "transactional.id", "transaction.timeout.ms",
+    "group.id", "group.remote.assignor", "transactional.id", "transaction.timeout.ms",
     "transaction.two.phase.commit.enable",
 })  # fmt: skip
 

@@ -74,6 +74,12 @@ class GroupConsumer:
     ) -> None:
         topics_wanted = Topics(cluster, topics)  # refuses what is none before anything is begun
         self._settings = settings = settings or cluster.settings
+        if settings.group_protocol != "classic":
+            raise KafkaError(
+                Err.INVALID_CONFIG,
+                f"group.protocol={settings.group_protocol}: kq's own members speak the classic protocol, "
+                "with which they also get into groups of the new one; leave the setting out",
+            )
         self.group_id = group_id
         self._has_stops = stops is not None
         self._news = asyncio.Event()

@@ -324,3 +324,11 @@ async def test_a_topic_nobody_may_have(bootstrap: str, name: str) -> None:
                 await consumer.fetch(timeout_ms=10_000)
         with pytest.raises(KafkaError, match="a list of topics or a pattern"):
             GroupConsumer(cluster, name, [])
+
+
+@asynchronous
+async def test_the_new_protocol_is_refused_before_anything_is_begun(bootstrap: str, name: str) -> None:
+    async with connect({"bootstrap.servers": bootstrap, "group.protocol": "Consumer"}) as cluster:
+        with pytest.raises(KafkaError, match=r"^group\.protocol=consumer: .* leave the setting out$") as refused:
+            GroupConsumer(cluster, name, [name])
+    assert refused.value.code == Err.INVALID_CONFIG
