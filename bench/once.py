@@ -1,9 +1,10 @@
 """`python -m bench.once`: consumers are killed between a record's effect and its commit; is the balance right?
 
 Each life of the consumer is forked from one warmed process, joins its group as the same static member, applies payments
-to an SQLite database a few at a time, and ends by SIGKILL: after a transaction and before the commit of its offsets.
-The last life reads to the end. Without a pattern some payments are made twice; with any of the three the balance is
-exact. The tests run 60 kills a pattern, this by default 1,000; the table goes to bench/results/once.md.
+to a database (SQLite, or with --database PostgreSQL) a few at a time, and ends by SIGKILL: after a transaction and before
+the commit of its offsets. The last life reads to the end. Without a pattern some payments are made twice; with any of the
+three the balance is exact. The tests run 60 kills a pattern and 10 in PostgreSQL, this by default 1,000; the table goes
+to bench/results/once.md, or once-postgresql.md.
 """
 
 from __future__ import annotations
@@ -107,23 +108,22 @@ def _pay(transaction: Transaction, payment: dict[str, int]) -> None:
 # -- one run -----------------------------------------------------------------------------------------------------------
 
 
-def run(broker: Broker, room: Path, pattern: str, kills: int, seed: int) -> Outcome:
-    """Kills the consumer so many times and reads the balance; `room` gets the database."""
+def run(broker: Broker, where: str, pattern: str, kills: int, seed: int) -> Outcome:
+    """Kills the consumer so many times and reads the balance; `where` is a database, whose tables are made anew."""
     rng = random.Random(seed)
     topic = f"{TOPIC}-{pattern.replace(' ', '-')}-{seed}"
-    path = str(room / f"{topic}.db")
     expected = _fill(broker, topic, kills * PER_LIFE + 1, rng)
-    _make_tables(path)
+    _make_tables(where)
     started = time.monotonic()
     for _ in range(kills):
-        status = _live(broker.bootstrap, topic, path, pattern, lives=rng.randrange(1, 4), seed=rng.randrange(1 << 32))
+        status = _live(broker.bootstrap, topic, where, pattern, lives=rng.randrange(1, 4), seed=rng.randrange(1 << 32))
         if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
             raise RuntimeError(f"a consumer was to be killed and ended with status {status}")
-    status = _live(broker.bootstrap, topic, path, pattern, lives=None, seed=0)
+    status = _live(broker.bootstrap, topic, where, pattern, lives=None, seed=0)
     if status != 0:
         raise RuntimeError(f"the last consumer ended with status {status}")
     took_s = time.monotonic() - started
-    return Outcome(pattern, kills, kills * PER_LIFE + 1, expected, _balance(path), took_s)
+    return Outcome(pattern, kills, kills * PER_LIFE + 1, expected, _balance(where), took_s)
 
 
 def _fill(broker: Broker, topic: str, count: int, rng: random.Random) -> int:
@@ -143,16 +143,18 @@ def _fill(broker: Broker, topic: str, count: int, rng: random.Random) -> int:
     return total
 
 
-def _make_tables(path: str) -> None:
-    with Database(path) as database, database.transaction() as transaction:
+def _make_tables(where: str) -> None:
+    with Database(where) as database, database.transaction() as transaction:
+        for table in ("kq_seen", "account", "ledger"):
+            transaction.execute(f"DROP TABLE IF EXISTS {table}")
         transaction.execute("CREATE TABLE account (name INTEGER PRIMARY KEY, balance INTEGER, version INTEGER)")
         transaction.execute("CREATE TABLE ledger (part INTEGER, at INTEGER, amount INTEGER, PRIMARY KEY (part, at))")
         for account in range(ACCOUNTS):
             transaction.execute("INSERT INTO account VALUES (?, 0, 0)", (account,))
 
 
-def _balance(path: str) -> int:
-    with Database(path) as database, database.transaction() as transaction:
+def _balance(where: str) -> int:
+    with Database(where) as database, database.transaction() as transaction:
         accounts = transaction.execute("SELECT SUM(balance) FROM account").fetchone()[0]
         return int(accounts + (transaction.execute("SELECT SUM(amount) FROM ledger").fetchone()[0] or 0))
 
@@ -160,12 +162,12 @@ def _balance(path: str) -> int:
 # -- one life ----------------------------------------------------------------------------------------------------------
 
 
-def _live(bootstrap: str, topic: str, path: str, pattern: str, *, lives: int | None, seed: int) -> int:
+def _live(bootstrap: str, topic: str, where: str, pattern: str, *, lives: int | None, seed: int) -> int:
     """Forks a consumer that is killed after so many transactions (None: that reads to the end); how it ended."""
     child = os.fork()
     if child == 0:
         try:
-            asyncio.run(_consume(bootstrap, topic, path, pattern, lives, random.Random(seed)))
+            asyncio.run(_consume(bootstrap, topic, where, pattern, lives, random.Random(seed)))
         except BaseException:
             traceback.print_exc()
             os._exit(1)
@@ -173,14 +175,14 @@ def _live(bootstrap: str, topic: str, path: str, pattern: str, *, lives: int | N
     return os.waitpid(child, 0)[1]
 
 
-async def _consume(bootstrap: str, topic: str, path: str, pattern: str, lives: int | None, rng: random.Random) -> None:
+async def _consume(bootstrap: str, topic: str, where: str, pattern: str, lives: int | None, rng: random.Random) -> None:
     settings = {
         "bootstrap.servers": bootstrap,
         "group.instance.id": "teller",
         "enable.auto.commit": "false",
         "auto.offset.reset": "earliest",
     }
-    database = Database(path)
+    database = Database(where)
     apply = PATTERNS[pattern](database)
     async with connect(settings) as cluster:
         ends = await Admin(cluster).list_offsets({(topic, partition): LATEST for partition in range(PARTITIONS)})
@@ -215,18 +217,24 @@ def _split(records: list[Record], rng: random.Random) -> tuple[list[Record], lis
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.once", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--kills", type=int, default=1000, help="of each pattern (default 1000)")
+    parser.add_argument(
+        "--database",
+        metavar="URL",
+        help="postgresql://…; tables account, ledger and kq_seen are dropped in it",
+    )
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args(argv)
     outcomes = []
     with tempfile.TemporaryDirectory(prefix="kq-once-") as room, Broker() as broker:
         for pattern in PATTERNS:
-            outcomes.append(run(broker, Path(room), pattern, args.kills, args.seed))
+            where = args.database or str(Path(room) / "bank.db")
+            outcomes.append(run(broker, where, pattern, args.kills, args.seed))
             print(outcomes[-1], file=sys.stderr)
     page = table(outcomes, args.seed)
     print(page)
     with suppress(FileExistsError):
         RESULTS.mkdir()
-    (RESULTS / "once.md").write_text(page)
+    (RESULTS / ("once-postgresql.md" if args.database else "once.md")).write_text(page)
     return 0 if all(outcome.is_exact for outcome in outcomes[1:]) and not outcomes[0].is_exact else 1
 
 
