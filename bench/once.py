@@ -1,10 +1,10 @@
 """`python -m bench.once`: consumers are killed between a record's effect and its commit; is the balance right?
 
 Each life of the consumer is forked from one warmed process, joins its group as the same static member, applies payments
-to a database (SQLite, or with --database PostgreSQL) a few at a time, and ends by SIGKILL: after a transaction and before
-the commit of its offsets. The last life reads to the end. Without a pattern some payments are made twice; with any of the
-three the balance is exact. The tests run 60 kills a pattern and 10 in PostgreSQL, this by default 1,000; the table goes
-to bench/results/once.md, or once-postgresql.md.
+to a database (SQLite, or with --database PostgreSQL) a few at a time, and ends by SIGKILL: after a transaction and
+before the commit of its offsets. The last life reads to the end. Without a pattern some payments are made twice; with
+any of the three the balance is exact. The tests run 60 kills a pattern and 10 in PostgreSQL, this by default 1,000; the
+table goes to bench/results/once.md, or once-postgresql.md.
 """
 
 from __future__ import annotations
