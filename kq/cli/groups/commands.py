@@ -137,9 +137,14 @@ def history(
     ] = None,
     count: Annotated[int | None, flags.option("count", help="looks of --watch", parser=flags.whole(1))] = None,
 ) -> None:
-    """What happened in each generation: why, who came and went, how many partitions moved, how long reading stood.
+    """What happened in each generation since the broker's start: why, who came and went, how many partitions moved, how
+    long reading stood. It is kept in the broker's memory, and lost with it.
 
-    A kq broker remembers it. Of any other Kafka it is what can be seen from here, with --watch."""
+    The last 50 generations are kept, by a kq broker. Of any other Kafka it is what can be seen from here, with --watch.
+
+    MOVED counts partitions that had an owner in the generation before and have another one now: none when a group
+    begins, and none that nobody takes. STOOD is, in the consumer protocol, how long the one that stood longest was
+    nobody's: unknown until all have arrived, and for good if the next generation came before."""
     from kq.cli.groups import history as past
 
     call: Call = ctx.obj

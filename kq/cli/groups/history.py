@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import re
 import sys
+import textwrap
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kq.cli.groups.admin_port import status_of
@@ -16,8 +16,9 @@ from kq.cli.groups.frames import HOME_AND_CLEAR, redraws
 from kq.cli.groups.generations import Generation, Watcher
 from kq.cli.groups.rhythm import Rhythm
 from kq.cli.groups.selection import missing_group
-from kq.cli.output.render import NONE, Both, Column, Row, table_text
-from kq.cli.output.units import duration_text, utc_text
+from kq.cli.groups.short_names import few, rest_of, short_names
+from kq.cli.output.render import GAP, GUTTER, NONE, Both, Column, Form, Row, human_cell, table_text
+from kq.cli.output.units import duration_text, local_text, utc_text
 from kq.cli.run.failures import Failure, Hint
 from kq.client import Admin
 from kq.errors import Err, KafkaError
@@ -31,12 +32,10 @@ COLUMNS = [
     Column("AT", "time"),
     Column("MOVED", "count"),
     Column("STOOD", "duration"),
-    Column("JOINED", "text", drop=1),
-    Column("LEFT", "text", drop=2),
+    Column("JOINED", "text"),
+    Column("LEFT", "text"),
     Column("REASON", "text", cut=True),
 ]
-
-_UUID = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 
 Telling = Callable[
     [], Awaitable[list[Generation] | None]
@@ -106,7 +105,8 @@ async def _show(call: Call, group: str, look: Telling, rhythm: Rhythm, *, source
             known = None
         news = [one for one in known or () if one not in shown]
         if news or number == 0:
-            shown += news
+            told_more = {(one.generation, one.at_ms) for one in news}  # how long it stood is known later
+            shown = [one for one in shown if (one.generation, one.at_ms) not in told_more] + news
             _print(call, group, shown, news, source=source, first=number == 0, rhythm=rhythm)
         number += 1
         if rhythm.every_s is None or (rhythm.shown is not None and number >= rhythm.shown):
@@ -128,30 +128,58 @@ def _print(
         call.envelope(group=group, source=source, generations=[_as_json(one) for one in news])
     elif call.form.plain or call.form.names:
         form = call.form if first else dataclasses.replace(call.form, header=False)
-        call.print(table_text(COLUMNS, [_row(one, source) for one in news], form))
+        call.print(table_text(COLUMNS, _rows(news, source, form), form))
     else:  # columns are as wide as all that is known needs
         before = HOME_AND_CLEAR if rhythm.every_s is not None and redraws(call) else "" if first else "\n"
-        call.print(before + table_text(COLUMNS, [_row(one, source) for one in shown], call.form))
+        call.print(before + table_text(COLUMNS, _rows(shown, source, call.form), call.form))
     sys.stdout.flush()
 
 
-def _row(one: Generation, source: str) -> Row:
+def _rows(told: Sequence[Generation], source: str, form: Form) -> list[Row]:
+    """For people short: members by short names, today's times without the day, and of the reason what JOINED and LEFT
+    do not say, on as many lines as it needs."""
+    short = short_names(name for one in told for name in (*one.joined, *one.left))
+    today = local_text(time.time_ns() // 1_000_000, utc=form.utc)[:10]
+    rows = [_row(one, source, short, _when(one.at_ms, today, form)) for one in told]
+    return rows if form.plain else list(_wrapped(rows, form))
+
+
+def _wrapped(rows: Sequence[Row], form: Form) -> Iterator[Row]:
+    """A reason for which there is no room goes on below."""
+    *others, reason = COLUMNS
+    texts = [
+        [human_cell(cell, column.kind, form) for cell, column in zip(row.cells, COLUMNS, strict=True)] for row in rows
+    ]
+    taken = sum(max(len(column.name), *(len(line[i]) for line in texts), 0) + GAP for i, column in enumerate(others))
+    room = max(form.width - GUTTER - taken, len(reason.name))
+    for row, line in zip(rows, texts, strict=True):
+        first, *more = textwrap.wrap(line[-1], room) or [""]
+        yield Row([*row.cells[:-1], Both(first, "")])
+        yield from (Row([Both("", "")] * len(others) + [Both(part, "")]) for part in more)
+
+
+def _when(at_ms: int, today: str, form: Form) -> Both:
+    text = local_text(at_ms, utc=form.utc)
+    zone = "Z" if form.utc else ""
+    return Both(f"{text[11:19] if text[:10] == today else text[:19]}{zone}", utc_text(at_ms))
+
+
+def _row(one: Generation, source: str, short: Mapping[str, str], at: Both) -> Row:
     return Row(
         [
             one.generation,
-            one.at_ms,
+            at,
             NONE if one.moved_partitions is None else one.moved_partitions,
             _stood(one, source),
-            _named(",".join(one.joined)),
-            _named(",".join(one.left)),
-            _named(one.reason),
+            _both(few(one.joined, short), ",".join(one.joined)),
+            _both(few(one.left, short), ",".join(one.left)),
+            _both(rest_of(one.reason, (*one.joined, *one.left), short), one.reason),
         ]
     )
 
 
-def _named(text: str) -> Any:
-    """For people the UUID in a member id ends after what tells it from the others."""
-    return Both(_UUID.sub(r"\1…", text), text) if text else NONE
+def _both(human: str, plain: str) -> Any:
+    return Both(human or "-", plain) if plain else NONE
 
 
 def _stood(one: Generation, source: str) -> Any:

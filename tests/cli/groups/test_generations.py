@@ -60,7 +60,7 @@ def test_partitions_are_added() -> None:
 def test_all_leave_and_the_group_goes() -> None:
     gone = GroupDescription("g", "Dead", error=KafkaError(Err.GROUP_ID_NOT_FOUND))
     _, empty = told(group("Stable", 1, a=[0]), group("Empty", 2), group("Empty", 2), gone._replace(epoch=2))
-    assert (empty.reason, empty.left, empty.moved_partitions) == ("a left", ("a",), 1)
+    assert (empty.reason, empty.left, empty.moved_partitions) == ("a left", ("a",), 0)  # nobody took it
 
 
 def test_a_coordinator_that_does_not_answer_is_no_event() -> None:
