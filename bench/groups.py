@@ -8,7 +8,7 @@ so that the broker is the one who works; processor time is the broker's own, fro
 | commits a second | 8 connections, 50 requests in flight on each, one offset a request |
 | heartbeats | 1,000 groups of 3 members, each with its connection and a heartbeat every 3 s |
 | 200 join | one empty group, all at once; from the first JoinGroup to the last SyncGroup, less the initial delays |
-| load | 100,000 committed offsets of 1,000 groups; the longest load of a partition, by the broker's log; and from its start |
+| load | 100,000 committed offsets of 1,000 groups; the longest of all shards by the log; and from the broker's start |
 """
 
 from __future__ import annotations
