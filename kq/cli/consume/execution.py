@@ -54,6 +54,7 @@ class Execution:
         self._database = database
         self._seen = None if database is None else Seen(database, scope)
         self._filters = filters
+        self.cut: Share | None = None
 
     async def take(self, fetched: Fetched, left: int | None) -> Share:
         columns = fetched.columns()
@@ -68,7 +69,11 @@ class Execution:
         )
         rows, share = wanted_rows(rows, fetched, self._filters, left)
         for place in range(len(rows)):
-            why = await self._deal_with(rows, place)
+            try:
+                why = await self._deal_with(rows, place)
+            except asyncio.CancelledError:
+                self.cut = Share(place, rows.offsets[place])
+                raise
             if why is not None:
                 offset = rows.offsets[place]
                 raise Stopped(f"{rows.topic}:{rows.partition} offset {offset:,}: {why}", Share(place, offset))

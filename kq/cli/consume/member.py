@@ -114,6 +114,13 @@ class _Member:
                     if stopped.share.records:
                         self._note(pair, stopped.share.next_offset, stopped.share.records)
                     raise Failure(f"{stopped}; it comes again") from None
+                except (
+                    asyncio.CancelledError
+                ):  # Ctrl-C, SIGTERM, --timeout: the commands that have run need not run again
+                    cut = self._sink.cut
+                    if cut is not None and cut.records:
+                        self._note(pair, cut.next_offset, cut.records)
+                    raise
                 self._note(pair, taken.next_offset, taken.records)
                 if self._left == 0:
                     return

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 
 class Sink(Protocol):
+    cut: Share | None
+    """What a `take` that was cancelled had dealt with, if that is known."""
+
     async def take(self, fetched: Fetched, left: int | None) -> Share:
         """Does what is to be done with those records that pass the filters, at most `left`. When it returns they are
         dealt with. `Unfinished` work raises `Stopped`."""
@@ -30,6 +33,7 @@ class Printer:
     def __init__(self, printing: Printing, outlet: Outlet) -> None:
         self._printing = printing
         self._outlet = outlet
+        self.cut: Share | None = None  # who knows how much the pipe has taken
 
     async def take(self, fetched: Fetched, left: int | None) -> Share:
         data, share = self._printing.render(fetched, left)

@@ -123,6 +123,28 @@ def test_sigterm_commits_and_leaves(cluster: str, orders: str) -> None:
     assert _members(orders) == []
 
 
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_commands_that_have_run_do_not_run_again(
+    cluster: str, orders: str, tmp_path: Path, ending: signal.Signals
+) -> None:
+    out = tmp_path / "out"
+    out.touch()
+    command = f'echo "$RECORD_ID" >> {out}; [ "$RECORD_OFFSET" != 5 ] || exec sleep 100'
+    with spawn("consume", orders, "-g", orders, "--exec", command) as one:
+        try:
+            until(lambda: ":5\n" in out.read_text(), "the command for a record takes its time")
+            one.send_signal(ending)
+            assert one.wait(20) == 0
+        finally:
+            one.kill()
+    run("consume", orders, "-g", orders, "-e", "--exec", f'echo "$RECORD_ID" >> {out}').ok()
+    times = Counter(out.read_text().split())
+    assert len(times) == 30
+    again = [record for record, count in times.items() if count > 1]
+    assert len(again) == 1
+    assert again[0].endswith(":5")
+
+
 def test_members_can_be_told_apart(cluster: str, orders: str) -> None:
     """Who has to stop a member finds the host and the process in its name."""
     with spawn("consume", orders, "-g", orders) as one, spawn("consume", orders, "-g", orders) as two:
