@@ -37,6 +37,8 @@ COLUMNS = [
     Column("REASON", "text", cut=True),
 ]
 
+NARROWEST = 13  # the room for those who came, and for those who left
+
 Telling = Callable[
     [], Awaitable[list[Generation] | None]
 ]  # all that is known so far; None: this is not the way to know
@@ -136,11 +138,12 @@ def _print(
 
 
 def _rows(told: Sequence[Generation], source: str, form: Form) -> list[Row]:
-    """For people short: members by short names, today's times without the day, and of the reason what JOINED and LEFT
-    do not say, on as many lines as it needs."""
+    """For people short: members by short names, today's times without the day and others without the year, of the
+    reason what JOINED and LEFT do not say, on as many lines as it needs."""
     short = short_names(name for one in told for name in (*one.joined, *one.left))
+    width = max(form.width // 6, NARROWEST)
     today = local_text(time.time_ns() // 1_000_000, utc=form.utc)[:10]
-    rows = [_row(one, source, short, _when(one.at_ms, today, form)) for one in told]
+    rows = [_row(one, source, short, width, _when(one.at_ms, today, form)) for one in told]
     return rows if form.plain else list(_wrapped(rows, form))
 
 
@@ -161,18 +164,18 @@ def _wrapped(rows: Sequence[Row], form: Form) -> Iterator[Row]:
 def _when(at_ms: int, today: str, form: Form) -> Both:
     text = local_text(at_ms, utc=form.utc)
     zone = "Z" if form.utc else ""
-    return Both(f"{text[11:19] if text[:10] == today else text[:19]}{zone}", utc_text(at_ms))
+    return Both(f"{text[11:19] if text[:10] == today else text[5:16]}{zone}", utc_text(at_ms))
 
 
-def _row(one: Generation, source: str, short: Mapping[str, str], at: Both) -> Row:
+def _row(one: Generation, source: str, short: Mapping[str, str], width: int, at: Both) -> Row:
     return Row(
         [
             one.generation,
             at,
             NONE if one.moved_partitions is None else one.moved_partitions,
             _stood(one, source),
-            _both(few(one.joined, short), ",".join(one.joined)),
-            _both(few(one.left, short), ",".join(one.left)),
+            _both(few(one.joined, short, width), ",".join(one.joined)),
+            _both(few(one.left, short, width), ",".join(one.left)),
             _both(rest_of(one.reason, (*one.joined, *one.left), short), one.reason),
         ]
     )

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _WITH_UUID = re.compile(rf"(?:(.+)-)?({_UUID})")
 _BASE64 = re.compile(r"[A-Za-z0-9_-]{22}")  # a UUID as Java's clients of the consumer protocol write it
-_MOST = 2  # names in a cell
 
 
 def short_names(names: Iterable[str]) -> dict[str, str]:
@@ -39,10 +38,19 @@ def _with_head(name: str) -> str:
     return name[:8] if _BASE64.fullmatch(name) else name
 
 
-def few(names: Sequence[str], short: Mapping[str, str]) -> str:
-    """`a,b` and of more `a,b +3`."""
-    more = f" +{len(names) - _MOST}" if len(names) > _MOST else ""
-    return ",".join(short[name] for name in names[:_MOST]) + more
+def few(names: Sequence[str], short: Mapping[str, str], width: int) -> str:
+    """`a,b`, and where there is no room for all `a +3`; a name that is too long by itself keeps both its ends."""
+    said = [short[name] for name in names]
+    for count in range(len(said), 0, -1):
+        more = f" +{len(said) - count}" if count < len(said) else ""
+        text = ",".join(said[:count]) + more
+        if len(text) <= width:
+            return text
+    if not said:
+        return ""
+    more = f" +{len(said) - 1}" if len(said) > 1 else ""
+    head, tail = (width - len(more) - 1) // 2, (width - len(more)) // 2
+    return f"{said[0][:head]}…{said[0][-tail:]}{more}"
 
 
 def rest_of(reason: str, told: Sequence[str], short: Mapping[str, str]) -> str:

@@ -120,3 +120,25 @@ def test_without_watching_there_is_nothing_to_say(elsewhere: str, topic: str) ->
         f"    watch from now on:  kq groups history {topic} --watch\n"
     )
     assert run("groups", "history", f"{topic}x", "--watch").code == 3
+
+
+def test_a_group_that_changes_its_protocol_and_back(
+    broker: Broker, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KQ_BOOTSTRAP", broker.bootstrap)
+    filled(topic, 1, 1)
+    with members(broker.bootstrap, topic, topic, ["old"], protocol="classic", share=2) as joined:
+        new = member(broker.bootstrap, topic, topic, "new", "consumer")
+        settle([*joined, new], 1)
+        up = happened(topic)
+        new.close()
+        settle(joined, 2)
+        down = happened(topic)
+    first, *_, upgraded = up
+    assert len(first["joined"]) == 1
+    assert "the group goes over to the consumer protocol" in upgraded["reason"]
+    (newcomer,) = upgraded["joined"]
+    assert (upgraded["moved_partitions"], upgraded["generation"]) == (1, first["generation"] + 1)
+    assert upgraded["stood_ms"] is not None
+    assert (down[-1]["left"], down[-1]["moved_partitions"]) == ([newcomer], 1)
+    assert down[-1]["generation"] == upgraded["generation"] + 1

@@ -33,7 +33,12 @@ def test_nobody_is_mistaken_for_somebody_else() -> None:
 
 
 def test_many_are_counted() -> None:
-    assert few(["a", "b", "c", "d"], {name: name for name in "abcd"}) == "a,b +2"
+    said = {name: name * 3 for name in "abcd"}
+    assert few("abcd", said, 15) == "aaa,bbb,ccc,ddd"
+    assert few("abcd", said, 14) == "aaa,bbb,ccc +1"
+    assert few("", said, 14) == ""
+    assert few(["a"], {"a": "kq-some-long-host-4711"}, 13) == "kq-som\u2026t-4711"
+    assert few(["a", "b"], {"a": "kq-some-long-host-4711", "b": ""}, 13) == "kq-s\u2026-4711 +1"
 
 
 @pytest.mark.parametrize(
@@ -60,9 +65,21 @@ def test_all_is_readable_at_80_columns() -> None:
     ]
     lines = table_text(COLUMNS, _rows(told, "broker", PEOPLE), PEOPLE).splitlines()
     assert max(map(len, lines)) <= 80
-    assert not any("\u2026" in line for line in lines)
     assert lines[0].split() == [column.name for column in COLUMNS]
-    assert lines[1].split()[2:] == ["0", "3s", "kq-b2ff,kq-c2ff", "-", "-"]
+    assert lines[1].split()[2:] == ["0", "3s", "kq-b2ff", "+1", "-", "-"]
     second = " ".join(word for line in lines[2:] for word in line.split())
     assert "2 \u00b7 1d5e7c3b - the group" in second
     assert second.endswith("- kq-b2ff was not heard of for 45 s")
+
+
+def test_long_names_on_another_day_fit_too() -> None:
+    names = [f"kq-ip-10-20-30-40-{pid}-b2ff5f9e{REST}" for pid in (101, 102)]
+    told = [
+        Generation(7, 1_700_000_000_000, f"{names[0]} was not heard of for 45 s", (names[1],), (names[0],), 12, None)
+    ]
+    lines = table_text(COLUMNS, _rows(told, "broker", PEOPLE), PEOPLE).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "0-102" in lines[1]
+    assert "0-101" in lines[1]
+    reason = lines[0].index("REASON")
+    assert " ".join(line[reason:].strip() for line in lines[1:]) == "was not heard of for 45 s"
