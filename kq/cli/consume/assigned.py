@@ -102,14 +102,14 @@ class _Run:
                 if fetched.error is not None:
                     raise self._stopped(fetched.topic, fetched.partition, fetched.error)
                 self._notice_gap(fetched)
-                taken = await self._sink.take(fetched, self._left)
-                if taken.records:
-                    silence.broken()
-                self._shown += taken.records
-                if self._left is not None:
-                    self._left -= taken.records
-                    if self._left <= 0:
-                        return
+                async for dealt_with in self._sink.take(fetched, self._left):
+                    if dealt_with.records:
+                        silence.broken()
+                    self._shown += dealt_with.records
+                    if self._left is not None:
+                        self._left -= dealt_with.records
+                if self._left == 0:
+                    return
         await silence.report_held_now(consumer)
 
     def _notice_gap(self, fetched: Fetched) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -54,9 +54,8 @@ class Execution:
         self._database = database
         self._seen = None if database is None else Seen(database, scope)
         self._filters = filters
-        self.cut: Share | None = None
 
-    async def take(self, fetched: Fetched, left: int | None) -> Share:
+    async def take(self, fetched: Fetched, left: int | None) -> AsyncGenerator[Share, None]:
         columns = fetched.columns()
         rows = Rows(
             fetched.topic,
@@ -68,16 +67,12 @@ class Execution:
             columns.headers,
         )
         rows, share = wanted_rows(rows, fetched, self._filters, left)
-        for place in range(len(rows)):
-            try:
-                why = await self._deal_with(rows, place)
-            except asyncio.CancelledError:
-                self.cut = Share(place, rows.offsets[place])
-                raise
+        for place, offset in enumerate(rows.offsets):
+            why = await self._deal_with(rows, place)
             if why is not None:
-                offset = rows.offsets[place]
-                raise Stopped(f"{rows.topic}:{rows.partition} offset {offset:,}: {why}", Share(place, offset))
-        return share
+                raise Stopped(f"{rows.topic}:{rows.partition} offset {offset:,}: {why}")
+            yield Share(1, offset + 1)
+        yield Share(0, share.next_offset)
 
     async def _deal_with(self, rows: Rows, place: int) -> str | None:
         """What went wrong, if anything."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
 
     from kq.cli.consume.order import Reading
     from kq.client import Cluster, TopicPartition
+    from kq.client.fetched import Fetched
 
 LAST_COMMIT_S = 10.0
+PORTION_S = 1.0  # of dealing with records, before the group is looked after
 
 
 async def read(cluster: Cluster, reading: Reading, sink: Sink) -> None:
@@ -56,6 +59,7 @@ class _Member:
         self._commits = cluster.settings.enable_auto_commit
         self._interval_s = cluster.settings.auto_commit_interval_ms / 1000
         self._next: dict[TopicPartition, int] = {}  # what was dealt with and is not committed: where it goes on
+        self._placed: set[TopicPartition] = set()  # have a commit
         self._trouble = ""
         self._consumer: GroupConsumer
 
@@ -104,32 +108,45 @@ class _Member:
             fetches = await self._consumer.fetch(timeout_ms=PATIENCE_MS)
             if not fetches:
                 self._say_trouble()
+            until_s = self._loop_time() + PORTION_S
             for fetched in fetches:
                 pair = (fetched.topic, fetched.partition)
                 if fetched.error is not None:
                     raise Failure(f"{pair[0]}:{pair[1]}: {fetched.error}")
-                try:
-                    taken = await self._sink.take(fetched, self._left)
-                except Stopped as stopped:
-                    if stopped.share.records:
-                        self._note(pair, stopped.share.next_offset, stopped.share.records)
-                    raise Failure(f"{stopped}; it comes again") from None
-                except (
-                    asyncio.CancelledError
-                ):  # Ctrl-C, SIGTERM, --timeout: the commands that have run need not run again
-                    cut = self._sink.cut
-                    if cut is not None and cut.records:
-                        self._note(pair, cut.next_offset, cut.records)
-                    raise
-                self._note(pair, taken.next_offset, taken.records)
+                if self._loop_time() > until_s:
+                    self._consumer.seek(pair, fetched.first_offset)
+                else:
+                    await self._deal_with(pair, fetched, until_s)
                 if self._left == 0:
                     return
+        if self._consumer.finished:
+            self._note_empty_ones()
 
-    def _note(self, pair: TopicPartition, next_offset: int, records: int) -> None:
-        self._next[pair] = next_offset
-        self._taken += records
-        if self._left is not None:
-            self._left -= records
+    def _note_empty_ones(self) -> None:
+        """All was dealt with. Partitions that held nothing get a place too, as with Java's consumer: lag counts from
+        there."""
+        for pair in self._consumer.assignment:
+            if (position := self._consumer.position(pair)) is not None and pair not in self._placed:
+                self._next.setdefault(pair, position)
+
+    async def _deal_with(self, pair: TopicPartition, fetched: Fetched, until_s: float) -> None:
+        """Until time is over: partitions can be given up only in the next `fetch`, which gives the rest again."""
+        try:
+            async with aclosing(self._sink.take(fetched, self._left)) as steps:
+                async for dealt_with in steps:
+                    self._next[pair] = dealt_with.next_offset
+                    self._taken += dealt_with.records
+                    if self._left is not None:
+                        self._left -= dealt_with.records
+                    if self._loop_time() > until_s and dealt_with.next_offset < fetched.next_offset:
+                        self._consumer.seek(pair, dealt_with.next_offset)
+                        return
+        except Stopped as stopped:
+            raise Failure(f"{stopped}; it comes again") from None
+
+    @staticmethod
+    def _loop_time() -> float:
+        return asyncio.get_running_loop().time()
 
     # -- partitions come and go ---------------------------------------------------------------------------------------
 
@@ -137,11 +154,14 @@ class _Member:
         if self._call.verbose:
             where = first_few([f"{topic}:{partition}" for topic, partition in pairs]) if pairs else "no partitions"
             self._call.warn(f"group {self._order.group}, generation {self._consumer.generation}: reads {where}")
-        start = self._reading.span.start
-        if start == START or not pairs:
+        if not pairs:
             return
         committed = await self._consumer.committed(pairs)
-        new = [pair for pair in pairs if pair not in committed or committed[pair].offset < 0]
+        self._placed |= {pair for pair, place in committed.items() if place.offset >= 0}
+        start = self._reading.span.start
+        new = [pair for pair in pairs if pair not in self._placed]
+        if start == START or not new:
+            return
         measures = await measure(self._cluster, new, sizes=False)
         for pair, place in (await resolve(self._cluster, start, measures)).items():
             self._consumer.seek(pair, place)
@@ -170,6 +190,7 @@ class _Member:
         places = {pair: self._next[pair] for pair in pairs if pair in self._next}
         if places:
             await self._consumer.commit(places)
+            self._placed.update(places)
         for pair, place in places.items():
             if self._next.get(pair) == place:
                 del self._next[pair]

@@ -28,7 +28,7 @@ WORDS = ("json", "raw", "table")
 
 
 class Share(NamedTuple):
-    """What was taken of a fetch: so many records, and all before this offset."""
+    """What was dealt with of a fetch: so many records more, and all before this offset."""
 
     records: int
     next_offset: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Protocol
 
 from kq.cli.consume.outlet import Outlet
@@ -12,30 +13,22 @@ if TYPE_CHECKING:
 
 
 class Sink(Protocol):
-    cut: Share | None
-    """What a `take` that was cancelled had dealt with, if that is known."""
-
-    async def take(self, fetched: Fetched, left: int | None) -> Share:
-        """Does what is to be done with those records that pass the filters, at most `left`. When it returns they are
-        dealt with. `Unfinished` work raises `Stopped`."""
+    def take(self, fetched: Fetched, left: int | None) -> AsyncGenerator[Share, None]:
+        """Does what is to be done with those records that pass the filters, at most `left`, and says step by step what
+        it has dealt with. `Stopped` when one of them cannot be."""
         ...
 
 
 class Stopped(Exception):
-    """A record could not be dealt with; `share` is what was, before it."""
-
-    def __init__(self, why: str, share: Share) -> None:
-        super().__init__(why)
-        self.share = share
+    """A record could not be dealt with."""
 
 
 class Printer:
     def __init__(self, printing: Printing, outlet: Outlet) -> None:
         self._printing = printing
         self._outlet = outlet
-        self.cut: Share | None = None  # who knows how much the pipe has taken
 
-    async def take(self, fetched: Fetched, left: int | None) -> Share:
+    async def take(self, fetched: Fetched, left: int | None) -> AsyncGenerator[Share, None]:
         data, share = self._printing.render(fetched, left)
         await self._outlet.write(data)
-        return share
+        yield share

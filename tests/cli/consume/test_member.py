@@ -40,8 +40,7 @@ def test_the_end_as_of_the_start_is_read_committed_and_left(cluster: str, orders
     assert Counter(run("consume", orders, "-g", orders, "-e").ok().lines) == Counter(
         [*map(str, range(20)), *map(str, range(10))]
     )
-    # A partition without records has a place too, as with Java's consumer; kq commits only what it dealt with.
-    assert committed(cluster, orders, orders, 3) == {0: 20, 1: 10}
+    assert committed(cluster, orders, orders, 3) == {0: 20, 1: 10, 2: 0}  # an empty one has a place too
     assert run("consume", orders, "-g", orders, "-e").ok().out == ""
     fill(cluster, orders, {2: 3})
     assert run("consume", orders, "-g", orders, "-e").ok().lines == ["0", "1", "2"]
@@ -58,7 +57,7 @@ def test_a_count_commits_just_so_many(cluster: str, orders: str) -> None:
 
 def test_what_a_filter_leaves_out_is_dealt_with_too(cluster: str, orders: str) -> None:
     assert run("consume", orders, "-g", orders, "-e", "-G", "v:19").ok().lines == ["19"]
-    assert committed(cluster, orders, orders, 3) == {0: 20, 1: 10}
+    assert committed(cluster, orders, orders, 3) == {0: 20, 1: 10, 2: 0}
 
 
 def test_an_offset_is_for_partitions_without_a_commit(cluster: str, orders: str) -> None:
@@ -71,6 +70,21 @@ def test_nothing_is_committed_where_that_is_switched_off(cluster: str, orders: s
         lines = run("consume", orders, "-g", orders, "-e", "-X", "enable.auto.commit=false").ok().lines
         assert len(lines) == 30
     assert committed(cluster, orders, orders, 3) == {}
+
+
+def test_slow_commands_do_not_hold_up_the_others(cluster: str, topic: str, tmp_path: Path) -> None:
+    run("topic", "create", topic, "-p", "2").ok()
+    fill(cluster, topic, {0: 12, 1: 12})
+    out = tmp_path / "out"
+    members = [spawn("consume", topic, "-g", topic, "-e", "--exec", f'sleep 0.3; echo "$RECORD_ID" >> {out}')]
+    while not out.exists():
+        time.sleep(0.05)
+    other = run("consume", topic, "-g", topic, "-e", "-f", "%p:%o\\n").ok()
+    assert len(other.lines) >= 2, "nothing was left when the share came"
+    assert members[0].communicate(timeout=60)[1] == b""
+    ids = out.read_text().splitlines()
+    dealt_with = {line.partition(":")[2] for line in ids} | set(other.lines)
+    assert dealt_with == {f"{p}:{o}" for p in range(2) for o in range(12)}
 
 
 @pytest.mark.slow
