@@ -14,13 +14,14 @@ import pytest
 
 from kq.testing import Broker, rooms
 from kq.testing.rooms import Room
+from tests.support.patience import until
 
 KILLED = """
 import os, signal
 from kq.testing import Broker
 broker = Broker()
 broker.start()
-print(broker.data_dir.parent, flush=True)
+print(broker.pid, broker.data_dir.parent, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -43,9 +44,11 @@ def nobody() -> int:
 
 def test_what_a_killed_run_left_is_removed_by_the_next_one(parent: Path) -> None:
     starter = subprocess.run([sys.executable, "-c", KILLED], capture_output=True, text=True, timeout=30, check=False)
-    left = Path(starter.stdout.strip())
+    pid, path = starter.stdout.split()
+    left = Path(path)
     assert left.parent == parent
     assert left.exists()
+    until(lambda: not rooms._lives(int(pid)), "the broker of the killed run has ended")
     with Broker() as broker:
         assert not left.exists()
         assert broker.data_dir.parent.parent == parent

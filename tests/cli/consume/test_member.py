@@ -76,7 +76,8 @@ def test_slow_commands_do_not_hold_up_the_others(cluster: str, topic: str, tmp_p
     run("topic", "create", topic, "-p", "2").ok()
     fill(cluster, topic, {0: 12, 1: 12})
     out = tmp_path / "out"
-    members = [spawn("consume", topic, "-g", topic, "-e", "--exec", f'sleep 0.3; echo "$RECORD_ID" >> {out}')]
+    quick = ("-X", "heartbeat.interval.ms=200")  # so soon does it hear of the other one
+    members = [spawn("consume", topic, "-g", topic, "-e", *quick, "--exec", f'sleep 0.3; echo "$RECORD_ID" >> {out}')]
     while not out.exists():
         time.sleep(0.05)
     other = run("consume", topic, "-g", topic, "-e", "-f", "%p:%o\\n").ok()
