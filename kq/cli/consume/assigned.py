@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from kq.cli.consume.silence import Silence
 from kq.cli.consume.sink import Sink, Stopped
-from kq.cli.output.units import counted
 from kq.cli.partitions.measures import Measures, measure
 from kq.cli.partitions.offsets import Base
 from kq.cli.partitions.positions import resolve
 from kq.cli.partitions.selection import select
-from kq.cli.run.failures import Failure, NotInTime, Unfinished
+from kq.cli.run.failures import Failure, Unfinished
 from kq.cli.run.problems import failure_of
 from kq.client import Consumer
 from kq.errors import Err, KafkaError
@@ -33,6 +31,7 @@ async def read(cluster: Cluster, reading: Reading, sink: Sink) -> None:
 class _Run:
     def __init__(self, cluster: Cluster, reading: Reading, sink: Sink) -> None:
         self._cluster = cluster
+        self._reading = reading
         self._call = reading.call
         self._order = reading.order
         self._choice = reading.choice
@@ -82,15 +81,9 @@ class _Run:
     async def _consume(
         self, starts: dict[TopicPartition, int], stops: dict[TopicPartition, int], silence: Silence
     ) -> None:
-        limit_s = self._order.timeout_s
-        try:
-            async with asyncio.timeout(limit_s):
-                async with Consumer(self._cluster) as consumer:
-                    consumer.assign(starts, stops={pair: stops[pair] for pair in starts if pair in stops})
-                    await self._loop(consumer, silence)
-        except TimeoutError:
-            wanted = f", -n {self._order.count} is not reached" if self._order.count else ""
-            raise NotInTime(f"{limit_s:g}s are over after {counted(self._shown, 'record')}{wanted}") from None
+        async with self._reading.in_time(lambda: self._shown), Consumer(self._cluster) as consumer:
+            consumer.assign(starts, stops={pair: stops[pair] for pair in starts if pair in stops})
+            await self._loop(consumer, silence)
 
     async def _loop(self, consumer: Consumer, silence: Silence) -> None:
         while not consumer.finished:

@@ -18,7 +18,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from kq.cli.consume.printing import Share, wanted_rows
+from kq.cli.consume.printing import Share, wanted_rows, whole_rows
 from kq.cli.consume.sink import Stopped
 from kq.cli.formats.rows import Rows
 from kq.cli.run.failures import Failure, Usage
@@ -56,17 +56,7 @@ class Execution:
         self._filters = filters
 
     async def take(self, fetched: Fetched, left: int | None) -> AsyncGenerator[Share, None]:
-        columns = fetched.columns()
-        rows = Rows(
-            fetched.topic,
-            fetched.partition,
-            columns.offsets,
-            columns.values,
-            columns.keys,
-            columns.timestamps,
-            columns.headers,
-        )
-        rows, share = wanted_rows(rows, fetched, self._filters, left)
+        rows, share = wanted_rows(whole_rows(fetched), fetched, self._filters, left)
         for place, offset in enumerate(rows.offsets):
             why = await self._deal_with(rows, place)
             if why is not None:

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 
 from kq.cli.consume.silence import PATIENCE_MS
 from kq.cli.consume.sink import Sink, Stopped
-from kq.cli.output.units import counted, first_few
+from kq.cli.output.units import first_few
 from kq.cli.partitions.measures import measure
 from kq.cli.partitions.offsets import START
 from kq.cli.partitions.positions import resolve
 from kq.cli.partitions.selection import Choice, select
-from kq.cli.run.failures import Failure, NotInTime, Usage
+from kq.cli.run.failures import Failure, Usage
 from kq.client import GroupConsumer
 from kq.errors import KafkaError
 
@@ -75,13 +75,8 @@ class _Member:
                 raise Failure("where the partitions end is not known, so nothing is read")
         names = [topic.name for topic in topics]
         wanted = names if stops is not None else _subscription(self._reading.choice, names)
-        limit_s = self._order.timeout_s
-        try:
-            async with asyncio.timeout(limit_s):
-                await self._join(wanted, stops)
-        except TimeoutError:
-            missing = f", -n {self._order.count} is not reached" if self._order.count else ""
-            raise NotInTime(f"{limit_s:g}s are over after {counted(self._taken, 'record')}{missing}") from None
+        async with self._reading.in_time(lambda: self._taken):
+            await self._join(wanted, stops)
 
     async def _join(self, wanted: list[str] | re.Pattern[str], stops: dict[TopicPartition, int] | None) -> None:
         settings = replace(self._cluster.settings, enable_auto_commit=False)  # we know better what was dealt with

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import time
@@ -14,9 +15,10 @@ from kq.cli.consume.grep import compile_filters
 from kq.cli.consume.outlet import open_outlet
 from kq.cli.consume.printing import choose_printing
 from kq.cli.consume.sink import Printer, Sink
+from kq.cli.output.units import counted
 from kq.cli.partitions.offsets import START, Base, Position, Span, parse_span
 from kq.cli.partitions.selection import Choice, choose, required_names
-from kq.cli.run.failures import Terminated, Usage
+from kq.cli.run.failures import NotInTime, Terminated, Usage
 
 if TYPE_CHECKING:
     from kq.cli.run.call import Call
@@ -60,6 +62,17 @@ class Reading:
     def follows(self) -> bool:
         """Nothing but Ctrl-C or SIGTERM ends it."""
         return self.span.stop is None and self.order.count is None and self.order.timeout_s is None
+
+    @asynccontextmanager
+    async def in_time(self, taken: Callable[[], int]) -> AsyncIterator[None]:
+        """Ends the block when --timeout is over, naming how many records were `taken` by then."""
+        limit_s, count = self.order.timeout_s, self.order.count
+        try:
+            async with asyncio.timeout(limit_s):
+                yield
+        except TimeoutError:
+            missing = f", -n {count} is not reached" if count else ""
+            raise NotInTime(f"{limit_s:g}s are over after {counted(taken(), 'record')}{missing}") from None
 
 
 def consume(call: Call, order: Order) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from kq.cli.consume.decode import Decoders
@@ -32,6 +33,20 @@ class Share(NamedTuple):
 
     records: int
     next_offset: int
+
+
+def whole_rows(fetched: Fetched) -> Rows:
+    """Everything about each record of a fetch."""
+    columns = fetched.columns()
+    return Rows(
+        fetched.topic,
+        fetched.partition,
+        columns.offsets,
+        columns.values,
+        columns.keys,
+        columns.timestamps,
+        columns.headers,
+    )
 
 
 def wanted_rows(rows: Rows, fetched: Fetched, filters: Filter | None, left: int | None) -> tuple[Rows, Share]:
@@ -93,17 +108,11 @@ class Printing:
         if self._needs <= {"values"} and not offsets:
             values = fetched.values()
             return Rows(fetched.topic, fetched.partition, range(len(values)), values)  # nobody asks for the offsets
-        columns = fetched.columns()
-        return Rows(
-            fetched.topic,
-            fetched.partition,
-            columns.offsets,
-            columns.values,
-            columns.keys,
-            columns.timestamps,
-            columns.headers,
-            _batches(fetched, columns.offsets) if "batches" in self._needs else (),
-            self.watermarks(fetched) if self.watermarks else Watermarks(),
+        rows = whole_rows(fetched)
+        return replace(
+            rows,
+            batches=_batches(fetched, rows.offsets) if "batches" in self._needs else (),
+            watermarks=self.watermarks(fetched) if self.watermarks else Watermarks(),
         )
 
     def report_faults(self, call: Call) -> None:
